@@ -4,17 +4,17 @@ import { confirmed, outcome } from "./confirm.js";
 import { dialog, empty, facts, fill, h, problem, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
 import { rowsTable } from "./insight_card.js";
-import { actions, badge, button, column, filterBar, number } from "./listing.js";
+import { actions, badge, button, column, filterBar, long, number } from "./listing.js";
 import { link, params } from "./state.js";
 import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
 
-const SHOWN = { spend: fmt.credits, cost: fmt.usd, error_rate: fmt.percent, latency: fmt.ms, tokens_per_request: fmt.integer };
+const SHOWN = { spend: (value) => fmt.estimate("credits", value), cost: fmt.usd, error_rate: fmt.percent, latency: fmt.ms, tokens_per_request: fmt.integer };
 const amount = (key) => number(key, { label: t(`anomaly_${key}`), show: (row) => SHOWN[row.measure](row[key]) });
 const about = (row) => (row.scope === "total" ? t("scope_total") : `${t(`scope_${row.scope}`)} ${row.userId ?? row.value ?? ""}`);
 
 function why(row) {
-  return dialog(t("reason"), () => h("div", {}, h("p", {}, row.sentence), h("h3", {}, t("factors")), facts(Object.entries(row.factors).map(([name, value]) => [name.replaceAll("_", " "), `× ${fmt.exactly(value)}`])), row.parts.length ? rowsTable("parts", row.parts) : null,
+  return dialog(t("reason"), () => h("div", {}, h("p", {}, row.sentence), h("h3", {}, t("factors")), facts(Object.entries(row.factors).map(([name, value]) => [name.replaceAll("_", " "), `× ${fmt.estimate("credits", value)}`])), row.parts.length ? rowsTable("parts", row.parts) : null,
     h("div", { className: "actions" }, h("a", { className: "button", href: behind(row) }, t("open_explore")), h("a", { className: "button", download: true, href: address("/api/analytics/export", { ...row.rows, format: "csv" }) }, t("export_events", { format: "CSV" })))));
 }
 
@@ -31,7 +31,7 @@ function judge(row, verdict, done) {
 const verdict = (row) => (row.verdict ? badge(row.verdict === "confirmed" ? "bad" : "good", t(`verdict_${row.verdict}`)) : badge("warn", t("unjudged")));
 
 function columns(may, load) {
-  return [column("start", { label: t("time"), show: (row) => h("a", { href: behind(row) }, fmt.time(row.start)) }), column("scope", { label: t("about"), value: about, show: about }), column("measure", { label: t("measure"), show: (row) => t(`measure_${row.measure}`) }), amount("actual"), amount("expected"), column("sentence", { label: t("reason") }),
+  return [column("start", { label: t("time"), show: (row) => h("a", { href: behind(row) }, fmt.time(row.start)) }), column("scope", { label: t("about"), value: about, show: about }), column("measure", { label: t("measure"), show: (row) => t(`measure_${row.measure}`) }), amount("actual"), amount("expected"), column("sentence", { label: t("reason"), show: long((row) => row.sentence) }),
     column("verdict", { label: t("verdict"), show: verdict }), column("deliveries", { value: (row) => Object.keys(row.deliveries).join(" "), show: (row) => Object.entries(row.deliveries).map(([name, state]) => h("div", {}, `${name}: ${state}`)) }),
     actions((row) => button(t("why"), () => why(row)), (row) => may("quotas:write") && row.verdict !== "not_an_anomaly" && button(t("verdict_not_an_anomaly"), () => judge(row, "not_an_anomaly", load)), (row) => may("quotas:write") && row.verdict !== "confirmed" && button(t("verdict_confirmed"), () => judge(row, "confirmed", load)))];
 }

@@ -18,7 +18,7 @@ function cohorts(data) {
 }
 
 function adoption(data) {
-  const made = table([column("feature", { label: t("by_feature"), show: (row) => h("a", { href: link("explore", { feature: row.feature, by: "user" }) }, row.feature) }), number("users", { label: t("total_uniqueUsers") }), number("rate", { label: t("adoption_rate"), show: (row) => fmt.percent(row.rate) }), number("rateBefore", { label: t("adoption_before"), show: (row) => fmt.percent(row.rateBefore) }), number("repeated", { label: t("repeated") })], data.features, { quiet: true, caption: t("adoption"), name: "adoption" });
+  const made = table([column("feature", { label: t("filter_feature"), show: (row) => h("a", { href: link("explore", { feature: row.feature, by: "user" }) }, row.feature) }), number("users", { label: t("total_uniqueUsers") }), number("rate", { label: t("adoption_rate"), show: (row) => fmt.percent(row.rate) }), number("rateBefore", { label: t("adoption_before"), show: (row) => fmt.percent(row.rateBefore) }), number("repeated", { label: t("repeated") })], data.features, { quiet: true, caption: t("adoption"), name: "adoption" });
   return [h("p", {}, t("adoption_summary", { users: fmt.integer(data.users), before: fmt.integer(data.usersBefore) })), data.features.length ? made : none(t("no_usage"), "faregate demo")];
 }
 

@@ -33,20 +33,20 @@ function result(data) {
   const chart = h("div", { className: "chart" });
   const draw = (before) => fill(chart, intervalChart([...before, ...data.points], { of, unit }));
   past(of, unit, data.points).then(draw, () => draw([]));
-  const shown = (key, label) => number(key, { label: t(label), show: (row) => fmt.amount(of, row[key]) });
+  const shown = (key, label) => number(key, { label: t(label), show: (row) => fmt.estimate(of, row[key]) });
   const points = table([column("period", { label: t("period"), show: (row) => fmt.period(row.period, unit) }), shown("expected", "expected"), shown("low80", "low80"), shown("high80", "high80"), shown("low95", "low95"), shown("high95", "high95")], data.points, { quiet: true, caption: t("forecast_points"), name: "forecast" });
-  return [h("p", {}, t("forecast_summary", { total: fmt.amount(of, data.total), count: fmt.integer(data.points.length), unit: t(`unit_${unit}`) })), chart, named(t("table_twin"), "forecast", points), tests(data), earlier(data)];
+  return [h("p", {}, t("forecast_summary", { total: fmt.estimate(of, data.total), count: fmt.integer(data.points.length), unit: t(`unit_${unit}`) })), chart, named(t("table_twin"), "forecast", points), tests(data), earlier(data)];
 }
 
 function tests(data) {
   if (!data.tests.length) return null;
-  const made = table([column("method", { label: t("evidence_method") }), number("error", { label: t("mean_error"), show: (row) => fmt.amount(data.amount, row.error) }), number("ratio", { label: t("error_ratio"), show: (row) => fmt.percent(row.ratio) })], data.tests, { quiet: true, caption: t("back_test"), name: "back-test" });
+  const made = table([column("method", { label: t("evidence_method") }), number("error", { label: t("mean_error"), show: (row) => fmt.estimate(data.amount, row.error) }), number("ratio", { label: t("error_ratio"), show: (row) => fmt.percent(row.ratio) })], data.tests, { quiet: true, caption: t("back_test"), name: "back-test" });
   return [named(t("back_test"), "back-test", made), h("p", { className: "chart-summary" }, t("back_test_note", { method: data.tests[0].method, coverage: fmt.percent(data.coverage) }))];
 }
 
 function earlier(data) {
   if (!data.earlier.length) return null;
-  const amount = (key, label) => number(key, { label: t(label), show: (row) => fmt.amount(data.amount, row[key]) });
+  const amount = (key, label) => number(key, { label: t(label), show: (row) => fmt.estimate(data.amount, row[key]) });
   return named(t("earlier_forecasts"), "earlier", table([column("madeAt", { label: t("evidence_made") }), number("periods", { label: t("period") }), amount("expected", "expected"), amount("came", "came"), amount("error", "mean_error"), number("held", { label: t("held_in_interval"), show: (row) => fmt.percent(row.held) })], data.earlier, { quiet: true, caption: t("earlier_forecasts"), name: "earlier" }));
 }
 

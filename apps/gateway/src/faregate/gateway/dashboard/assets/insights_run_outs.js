@@ -2,15 +2,15 @@
 import { h } from "./dom.js";
 import * as fmt from "./format.js";
 import { insightCard, named, none } from "./insight_card.js";
-import { column, number } from "./listing.js";
+import { column, long, number } from "./listing.js";
 import { link } from "./state.js";
 import { table } from "./tables.js";
 import { t } from "./texts.js";
 
 const between = (row) => (row.earliestAt || row.latestAt ? t("from_to", { from: fmt.day(row.earliestAt), to: row.latestAt ? fmt.day(row.latestAt) : t("later") }) : "—");
-const notes = (row) => row.notes.map((each) => h("div", {}, each));
+const notes = long((row) => row.notes.map((each) => h("div", {}, each)));
 const when = () => [column("runsOutAt", { label: t("runs_out"), show: (row) => (row.runsOutAt ? h("strong", {}, fmt.day(row.runsOutAt)) : t("not_in_sight")) }), column("between", { label: t("between"), value: between, show: between }), column("refilledAt", { label: t("refilled"), show: (row) => fmt.day(row.refilledAt) })];
-const amount = (key, label) => number(key, { label: t(label), show: (row) => fmt.credits(row[key]) });
+const amount = (key, label) => number(key, { label: t(label), show: (row) => fmt.estimate("credits", row[key]) });
 
 function wallets(rows) {
   return named(t("run_out_wallets"), "run-outs", table([column("userId", { label: t("owner"), show: (row) => row.userId && h("a", { href: link(["wallets", row.userId]) }, row.userId) }), column("plan", { label: t("plan") }), ...when(), amount("balance", "balance"), amount("perWeek", "per_week"),

@@ -17,7 +17,7 @@ const users = () => number("users", { label: t("total_uniqueUsers") });
 function result(data) {
   const segments = table([column("segment", { label: t("segment") }), users(), credits()], data.segments, { quiet: true, caption: t("tab_segments"), name: "segments" });
   const people = table([person(), column("segment", { label: t("segment") }), number("recency", { label: t("recency") }), number("frequency", { label: t("frequency") }), number("money", { label: t("money") }), credits(), column("lastAt", { label: t("last_use") }), column("declared", { label: t("declared") })], data.people, { quiet: true, caption: t("people"), name: "people" });
-  const declared = data.declared.length && named(t("declared"), "declared", table([column("name"), users()], data.declared, { quiet: true, caption: t("declared"), name: "declared" }));
+  const declared = data.declared.length > 0 && named(t("declared"), "declared", table([column("name"), users()], data.declared, { quiet: true, caption: t("declared"), name: "declared" }));
   return [named(t("tab_segments"), "segments", segments), declared, named(t("people"), "people", people)];
 }
 

@@ -1,6 +1,6 @@
 // A series with a forecast: what was, what is expected, and the interval around it.
 import { announce, h } from "./dom.js";
-import { amount, period, short, tick } from "./format.js";
+import { amount, estimate, period, short, tick } from "./format.js";
 import { t } from "./texts.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -9,7 +9,7 @@ const numbers = (rows, key) => rows.map((row) => (row[key] === null || row[key] 
 function said(row, of, unit) {
   const when = period(row.period, unit);
   if (row.expected === undefined) return t("was", { when, amount: amount(of, row.was) });
-  return t("will_be", { when, amount: amount(of, row.expected), low: amount(of, row.low80), high: amount(of, row.high80) });
+  return t("will_be", { when, amount: estimate(of, row.expected), low: estimate(of, row.low80), high: estimate(of, row.high80) });
 }
 
 function options(rows, { of, unit }, width, read) {

@@ -29,7 +29,8 @@ export function shown(value, name = "") {
 const plain = (value) => (value !== null && typeof value === "object" ? readable(value) : value);
 export const column = (key, more = {}) => ({ key, label: fieldLabel(key), value: (row) => plain(row[key]), show: (row) => shown(row[key], key), ...more });
 export const number = (key, more = {}) => column(key, { num: true, show: (row) => fmt.exactly(row[key]), ...more });
-export const code = (key) => column(key, { show: (row) => row[key] && h("code", {}, row[key]) });
+export const code = (key, more = {}) => column(key, { show: (row) => row[key] && h("code", {}, row[key]), ...more });
+export const long = (show) => (row) => h("div", { className: "long" }, show(row));
 export const walletLink = (key) => column(key, { show: (row) => row[key] && h("a", { href: link(["wallets", row[key]]) }, row[key]) });
 export const badge = (kind, text) => h("span", { className: `badge ${kind}` }, text);
 export const details = (row) => h("button", { className: "small", onclick: () => dialog(t("details"), () => h("pre", { tabindex: "0" }, readable(row))) }, t("details"));
@@ -48,21 +49,21 @@ export function filterBar(fields) {
   return h("form", { className: "bar", role: "search", onsubmit: apply }, inputs.map(([, input]) => input.element), h("button", {}, t("search")));
 }
 
-// `spec`: {name, title, address, columns, filters, command, make, label of `make`, note}.
+// `spec`: {name, title, address, columns, filters, command, make, label of `make`, whole: the call has no pages and filters}.
 export async function listing(main, spec) {
   const place = h("section", { className: "card" }, skeleton(true));
   const asked = params();
   const query = Object.fromEntries((spec.filters || []).map((field) => [field.query || field.name, asked.get(field.name)]));
   const load = () => pages(place, spec, query, load);
   fill(main, h("div", { className: "head" }, h("h1", {}, spec.title), h("span", { className: "fill" }), spec.make && h("button", { className: "primary", onclick: () => spec.make(load) }, spec.label || t("define")), h("button", { onclick: load }, t("refresh"))),
-    spec.note && h("p", { className: "fresh" }, spec.note), filterBar(spec.filters || []), place);
+    filterBar(spec.filters || []), place);
   await load();
 }
 
 async function pages(place, spec, query, load, rows = [], cursor = null) {
   const filtered = Object.values(query).some(Boolean);
   try {
-    const { data, meta } = await get(spec.address, { ...query, limit: 100, cursor });
+    const { data, meta } = await get(spec.address, spec.whole ? {} : { ...query, limit: 100, cursor });
     const all = [...rows, ...data];
     const made = table(spec.columns(load, all), all, { quiet: true, caption: spec.title, name: spec.name });
     fill(place, h("div", { className: "actions" }, spec.above?.(all, load), saveButton(made)), all.length ? made : empty(t(filtered ? "nothing_found" : spec.empty || "nothing_here"), filtered ? null : spec.command),

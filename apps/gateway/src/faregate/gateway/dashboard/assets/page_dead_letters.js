@@ -2,7 +2,7 @@
 import { confirmed } from "./confirm.js";
 import { dialog, facts, h } from "./dom.js";
 import * as fmt from "./format.js";
-import { actions, button, code, column, listing } from "./listing.js";
+import { actions, button, code, column, listing, long } from "./listing.js";
 import { readable } from "./difference.js";
 import { t } from "./texts.js";
 
@@ -23,7 +23,7 @@ export function render(main, { may }) {
   return listing(main, {
     name: "dead-letters", title: t("page_dead-letters"), address: "/api/dead-letters", empty: "no_letters", command: "faregate dlq list", filters: [{ name: "queue", label: t("queue"), placeholder: "usage_events_queue" }],
     above: (rows, load) => writes && rows.length > 0 && [h("button", { onclick: () => act("replay", rows, load) }, t("replay_all")), h("button", { className: "danger", onclick: () => act("drop", rows, load) }, t("drop_all"))],
-    columns: (load) => [column("dead_at"), code("queue"), column("reason"), column("attempts", { num: true }), code("id"),
+    columns: (load) => [column("dead_at"), code("queue", { label: t("queue") }), column("reason", { show: long((row) => row.reason) }), column("attempts", { num: true }),
       actions((row) => button(t("read"), () => read(row)), (row) => writes && button(t("replay"), () => act("replay", [row], load)), (row) => writes && button(t("drop"), () => act("drop", [row], load), "danger"))],
   });
 }

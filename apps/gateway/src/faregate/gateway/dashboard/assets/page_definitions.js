@@ -29,8 +29,8 @@ export function render(main, { may }) {
   const kind = path()[0];
   const writes = may("features:write");
   return listing(main, {
-    name: kind, title: t(`page_${kind}`), address: `/api/${kind}`, empty: "nothing_defined", command: KINDS[kind].command, make: writes && ((done) => edit(kind, null, done)),
-    columns: (load) => [code("key"), column("name"), ...KINDS[kind].columns(), { key: "document", label: t("definition"), value: readable, show: (row) => h("details", {}, h("summary", {}, t("show")), h("pre", { tabindex: "0" }, readable(editable(row)))) },
+    name: kind, title: t(`page_${kind}`), address: `/api/${kind}`, whole: true, empty: "nothing_defined", command: KINDS[kind].command, make: writes && ((done) => edit(kind, null, done)),
+    columns: (load) => [code("key", { label: t("key") }), column("name"), ...KINDS[kind].columns(), { key: "document", label: t("definition"), value: readable, show: (row) => h("details", {}, h("summary", {}, t("show")), h("pre", { tabindex: "0" }, readable(editable(row)))) },
       actions((row) => writes && button(t("edit"), () => edit(kind, row, load)), (row) => writes && button(t("delete"), () => remove(kind, row, load), "danger"))],
   });
 }

@@ -1,5 +1,5 @@
 // Insights: estimates, each with its method, sample, period, uncertainty and limits.
-import { fill, h } from "./dom.js";
+import { fill, h, skeleton } from "./dom.js";
 import { addFilter, chips } from "./question.js";
 import { link, path } from "./state.js";
 import { t } from "./texts.js";
@@ -18,7 +18,7 @@ const UNFILTERED = ["run-outs", "anomalies"];
 
 export async function render(main, context) {
   const tab = path()[1] in TABS ? path()[1] : "forecast";
-  const place = h("div", {});
+  const place = h("div", {}, skeleton(true));
   const filtered = !UNFILTERED.includes(tab);
   fill(main, h("div", { className: "head" }, h("h1", {}, t("page_insights")), h("span", { className: "fill" }), h("button", { onclick: addFilter, disabled: !filtered, title: filtered ? null : t("filters_do_not_apply") }, `+ ${t("add_filter")}`)),
     h("nav", { className: "tabs", "aria-label": t("page_insights") }, Object.keys(TABS).map((name) => h("a", { className: "button", href: link(["insights", name]), "aria-current": name === tab ? "page" : null }, t(`tab_${name}`)))),

@@ -45,6 +45,6 @@ export function render(main, { session }) {
   return listing(main, {
     name: "keys", title: t("page_keys"), address: "/api/keys", command: "faregate keys create --name desk --scopes analytics:read", label: t("make_key"), make: (done) => make([...session.scopes].sort(), done),
     columns: (load) => [column("name"), code("key_id"), column("state", { value: state, show: (row) => badge({ valid: "good", revoked: "bad", expired: "warn" }[state(row)], t(`key_${state(row)}`)) }), column("scopes"), column("spend_caps", { value: caps, show: (row) => caps(row) || "—" }), column("created_by"), column("created_at"), column("expires_at", { show: (row) => (row.expires_at ? fmt.time(row.expires_at) : t("never")) }), column("last_used_at"),
-      actions(details, (row) => !isOver(row) && button(t("rotate"), () => rotate(row, load)), (row) => !row.revoked_at && button(t("revoke"), () => revoke(row, load), "danger"))],
+      actions((row) => !isOver(row) && button(t("rotate"), () => rotate(row, load)), (row) => !row.revoked_at && button(t("revoke"), () => revoke(row, load), "danger"), details)],
   });
 }

@@ -9,9 +9,9 @@ import { t } from "./texts.js";
 const LISTS = {
   holds: {
     address: "/api/holds", command: "faregate demo", empty: "no_holds",
-    filters: () => [{ name: "user", query: "user_id", label: t("field_user_id"), placeholder: "ada" }, { name: "feature", query: "feature_key", label: t("by_feature"), placeholder: "ai_chat_v1" }],
+    filters: () => [{ name: "user", query: "user_id", label: t("field_user_id"), placeholder: "ada" }, { name: "feature", query: "feature_key", label: t("filter_feature"), placeholder: "ai_chat_v1" }],
     columns: (may) => (load) => [column("usage_key", { show: (row) => h("a", { className: "mono", href: link(["uses", row.usage_key]) }, row.usage_key) }), walletLink("user_id"), walletLink("payer_id"), column("feature_key"), number("credits"), column("charging"), column("created_at"), column("expires_at"),
-      actions(details, (row) => may("credits:process") && button(t("void"), () => voidHold(row, load), "danger"))],
+      actions((row) => may("credits:process") && button(t("void"), () => voidHold(row, load), "danger"), details)],
   },
   alerts: {
     address: "/api/alerts", command: "faregate quotas set --user ada --meter requests --limit 1000 --period day", empty: "no_alerts",

@@ -19,11 +19,11 @@ export function render(main, context) {
 }
 
 function all(main, { may }) {
-  const make = (done) => confirmed({ title: t("make_organization"), method: "PUT", path: (values) => at(values.id), fields: [{ name: "id", label: t("by_organization"), required: true, placeholder: "acme" }, POLICY("recorded"), { name: "join", label: t("join"), hint: t("members_hint") }],
+  const make = (done) => confirmed({ title: t("make_organization"), method: "PUT", path: (values) => at(values.id), fields: [{ name: "id", label: t("filter_organizationId"), required: true, placeholder: "acme" }, POLICY("recorded"), { name: "join", label: t("join"), hint: t("members_hint") }],
     body: (values) => ({ policy: values.policy, join: words(values.join) }), preview: (answer) => difference(null, answer), said: (answer) => t("said_organization", { name: answer.organization_id }), done });
   return listing(main, {
     name: "organizations", title: t("page_organizations"), address: "/api/organizations", empty: "nothing_defined", command: "curl -X PUT …/api/organizations/acme -d '{\"policy\": \"pooled\"}'", make: may("wallets:write") && make, label: t("make_organization"),
-    columns: () => [column("organization_id", { label: t("by_organization"), show: (row) => h("a", { href: link(["organizations", row.organization_id]) }, row.organization_id) }), column("policy", { label: t("policy"), show: (row) => t(`policy_${row.policy}`) })],
+    columns: () => [column("organization_id", { label: t("filter_organizationId"), show: (row) => h("a", { href: link(["organizations", row.organization_id]) }, row.organization_id) }), column("policy", { label: t("policy"), show: (row) => t(`policy_${row.policy}`) })],
   });
 }
 
@@ -41,8 +41,8 @@ async function one(main, name, { may }) {
     } catch (error) { fill(head, problem(error, load)); members.remove(); limits.remove(); }
   }
   function showMembers(data) {
-    const made = table([column("user", { label: t("by_user"), show: (row) => h("a", { href: link(["wallets", row.user]) }, row.user) }), actions((row) => writes && button(t("remove"), () => change(`${t("remove")} ${row.user}`, data, [], () => ({ leave: [row.user] })), "danger"))], data.members.map((user) => ({ user })), { quiet: true, caption: t("members"), name: "members" });
-    fill(members, h("div", { className: "head" }, h("h2", {}, t("members")), h("span", { className: "fill" }), writes && button(t("join"), () => change(t("join"), data, [{ name: "join", label: t("join"), required: true, hint: t("members_hint") }], (values) => ({ join: words(values.join) }))), saveButton(made)), data.members.length ? made : empty(t("no_members"), `curl -X PUT …${at(name)} -d '{"join": ["ada"]}'`));
+    const made = table([column("user", { label: t("filter_userId"), show: (row) => h("a", { href: link(["wallets", row.user]) }, row.user) }), actions((row) => writes && button(t("remove"), () => change(`${t("remove")} ${row.user}`, data, [], () => ({ leave: [row.user] })), "danger"))], data.members.map((user) => ({ user })), { quiet: true, caption: t("members"), name: "members" });
+    fill(members, h("div", { className: "head" }, h("h2", {}, t("members")), h("span", { className: "fill" }), writes && button(t("add_members"), () => change(t("add_members"), data, [{ name: "join", label: t("join"), required: true, hint: t("members_hint") }], (values) => ({ join: words(values.join) }))), saveButton(made)), data.members.length ? made : empty(t("no_members"), `curl -X PUT …${at(name)} -d '{"join": ["ada"]}'`));
   }
   fill(main, h("div", { className: "head" }, h("h1", {}, name), h("span", { className: "fill" }), h("a", { className: "button", href: link("organizations") }, `← ${t("page_organizations")}`)), head, members, limits);
   await load();

@@ -68,6 +68,6 @@ export async function render(main, { may }) {
     } catch (error) { fill(whatIf, title, problem(error, compare)); }
   };
   const lastMonth = model && h("button", { className: "small", onclick: () => change({ range: "last-month", from: null, to: null }) }, t("range_last-month"));
-  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_prices"))), filterBar([{ name: "priced", label: t("by_model"), placeholder: "gpt-4o" }]), model ? [inForce, bar(lastMonth), whatIf] : h("section", { className: "card" }, empty(t("choose_model"))), overrides);
+  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_prices"))), filterBar([{ name: "priced", label: t("filter_model"), placeholder: "gpt-4o" }]), model ? [inForce, bar(lastMonth), whatIf] : h("section", { className: "card" }, empty(t("choose_model"))), overrides);
   await (model ? again() : load());
 }

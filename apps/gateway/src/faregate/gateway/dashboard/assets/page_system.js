@@ -27,19 +27,19 @@ function jobState(row) {
 const JOBS = () => [code("name"), column("state", { value: jobState, show: (row) => badge({ failed: "bad", late: "warn", running: "good", waiting: "" }[jobState(row)], t(`job_${jobState(row)}`)) }), column("next_at"), column("last_started_at"), column("last_finished_at"), column("last_error")];
 
 const labels = (row) => Object.entries(row.labels).map(([name, value]) => `${name} ${value}`).join(", ");
-const measured = (row) => (row.value === null ? "—" : /_seconds$/.test(row.name) ? t("seconds", { count: fmt.exactly(row.value) }) : fmt.exactly(row.value));
+const measured = (row) => (row.value === null ? "—" : /_seconds$/.test(row.name) ? t("seconds", { count: fmt.short(row.value) }) : fmt.exactly(row.value));
 const GAUGES = () => [column("meaning"), column("labels", { label: t("queue"), value: labels, show: labels }), column("value", { num: true, show: measured }), code("name")];
 
 // What an operator looks at first: workers, what waits, what is dead.
 function tiles(data) {
   const total = (pattern, combine) => {
     const found = data.gauges.filter((each) => pattern.test(each.name) && each.value !== null).map((each) => Number(each.value));
-    return found.length ? found.reduce(combine) : null;
+    return found.length ? combine(found) : null;
   };
-  const add = (a, b) => a + b;
-  const seconds = total(/_oldest_seconds$|_lag_seconds$/, Math.max);
+  const add = (values) => values.reduce((all, each) => all + each, 0);
+  const seconds = total(/_oldest_seconds$|_lag_seconds$/, (values) => Math.max(...values));
   const workers = total(/^faregate_workers$/, add) ?? data.processes.filter((row) => row.role === "worker" && reporting(row) === "reporting").length;
-  const made = [["tile_workers", fmt.integer(workers), workers ? null : t("no_workers")], ["tile_waiting", fmt.integer(total(/_messages$/, add))], ["tile_lag", seconds === null ? "—" : t("seconds", { count: fmt.exactly(seconds.toFixed(1)) })], ["tile_dead", fmt.integer(total(/_dead_letters$/, add)), null, link("dead-letters")], ["tile_failed_jobs", fmt.integer(data.jobs.filter((row) => row.last_error).length)]];
+  const made = [["tile_workers", fmt.integer(workers), workers ? null : t("no_workers")], ["tile_waiting", fmt.integer(total(/_messages$/, add))], ["tile_lag", seconds === null ? "—" : t("seconds", { count: fmt.short(seconds) })], ["tile_dead", fmt.integer(total(/_dead_letters$/, add)), null, link("dead-letters")], ["tile_failed_jobs", fmt.integer(data.jobs.filter((row) => row.last_error).length)]];
   return h("ul", { className: "tiles" }, made.map(([name, value, note, href]) => h("li", {}, h(href ? "a" : "div", { className: "tile", href }, h("span", { className: "label" }, t(name)), h("span", { className: "value" }, value), note && h("span", { className: "note down" }, note)))));
 }
 

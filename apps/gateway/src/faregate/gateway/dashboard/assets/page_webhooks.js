@@ -29,7 +29,7 @@ export function render(main, context) {
     name: "webhooks", title: t("page_webhooks"), address: "/api/webhooks", make, label: t("make_webhook"), command: "curl -X POST …/api/webhooks -d '{\"url\": \"https://…\", \"events\": [\"credits.low\"]}'",
     columns: (load) => [column("url"), column("events"), column("state", { value: state, show: (row) => [told(row), row.disabled_reason && h("div", { className: "fresh" }, row.disabled_reason)] }), column("description"), column("created_at"),
       { key: "deliveries", label: t("field_deliveries"), value: () => "", show: (row) => h("a", { href: link(["webhooks", row.id]) }, t("show")) },
-      actions(details, (row) => button(t("edit"), () => edit(row, load)), (row) => button(t("rotate_secret"), () => rotate(row, load)), (row) => button(t("delete"), () => remove(row, load), "danger"))],
+      actions((row) => button(t("edit"), () => edit(row, load)), (row) => button(t("rotate_secret"), () => rotate(row, load)), (row) => button(t("delete"), () => remove(row, load), "danger"), details)],
   });
 }
 
@@ -44,7 +44,7 @@ async function deliveries(main, id) {
       const all = [...rows, ...data];
       const failed = all.filter((row) => row.status === "failed").map((row) => row.id);
       const made = table([column("created_at"), column("event_type"), column("status", { show: (row) => badge({ delivered: "good", failed: "bad" }[row.status] || "warn", row.status) }), column("attempts", { num: true }), column("due_at"),
-        column("history", { value: (row) => row.history.length, show: (row) => row.history.slice(0, 3).map((each) => h("div", {}, `${fmt.time(each.at)}: ${each.status ?? each.error} (${fmt.ms(each.duration_ms)})`)) }), actions(details, (row) => row.status !== "pending" && button(t("send_again"), () => replay([row.id], () => load())))], all, { quiet: true, caption: t("field_deliveries"), name: "deliveries" });
+        column("history", { value: (row) => row.history.length, show: (row) => row.history.slice(0, 3).map((each) => h("div", {}, `${fmt.time(each.at)}: ${each.status ?? each.error} (${fmt.ms(each.duration_ms)})`)) }), actions((row) => row.status !== "pending" && button(t("send_again"), () => replay([row.id], () => load())), details)], all, { quiet: true, caption: t("field_deliveries"), name: "deliveries" });
       fill(place, h("div", { className: "actions" }, failed.length ? button(t("send_failed_again", { count: fmt.integer(failed.length) }), () => replay(failed, () => load())) : null, saveButton(made)), all.length ? made : empty(t("no_deliveries")), meta.next_cursor && h("button", { onclick: () => load(all, meta.next_cursor) }, t("more")));
     } catch (error) { fill(place, problem(error, () => load(rows, cursor))); }
   };
