@@ -85,7 +85,7 @@ async def _bury(gateway: Gateway) -> None:
 async def _spend(gateway: Gateway, *, days: int = 30) -> None:
     """Charge two wallets daily in the past, so that the day on which they run out can be told."""
     now = datetime.now(UTC)
-    for user, credits in (("bela", 9), ("carla", 4)):
+    for user, credits in (("dora", 9), ("gita", 4)):
         await gateway.grant(user, credits * days)
         for back in range(days, 0, -1):
             key = f"past-{user}-{back}"

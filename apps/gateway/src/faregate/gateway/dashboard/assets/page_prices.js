@@ -36,7 +36,7 @@ function override(model, before, done) {
 
 export async function render(main, { may }) {
   const model = params().get("priced") || "";
-  const [inForce, whatIf, overrides] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton()));
+  const [inForce, whatIf, overrides] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true)));
   const load = async () => {
     try {
       const { data } = await get("/api/prices", { limit: 1000 });

@@ -68,7 +68,7 @@ function burnsFirst(a, b) {
 
 async function wallet(main, owner, { may }) {
   const at = `/api/wallets/${encodeURIComponent(owner)}`;
-  const [head, grants, transactions, statement, limits] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton()));
+  const [head, grants, transactions, statement, limits] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton(true)));
   const writes = may("wallets:write");
   const correct = (sign) => confirmed({ title: t(sign > 0 ? "adjust_up" : "adjust_down"), fields: [{ name: "credits", label: t("credits"), number: true, required: true }, { name: "reason", label: t("reason"), required: true }], method: "POST", path: `${at}/adjustments`, body: (values) => ({ credits: exact((sign < 0 ? "-" : "") + values.credits.replace(/^-/, "")), reason: values.reason }), preview: (answer) => facts([[t("amount_signed"), fmt.credits(answer.amount)], [t("balance_after"), h("strong", {}, fmt.credits(answer.balance))]]), said: (answer) => t("said_adjusted", { amount: fmt.credits(answer.amount), balance: fmt.credits(answer.balance) }), done: load });
   const set = (title, before, fields) => confirmed({ title, fields, method: "PUT", path: at, body: (values) => Object.fromEntries(fields.map(({ name, number }) => [name, number ? numberOrNull(values[name]) : values[name] || null])), preview: (answer) => difference(plain(before), plain(answer)), said: () => t("said_saved", { name: owner }), done: load });

@@ -1,0 +1,87 @@
+"""Insights in a real browser: results with their evidence, too little history as such, anomalies that are judged."""
+
+import re
+
+from playwright.async_api import Page, expect
+
+from support.browsing import Desk
+
+TABS = {
+    "run-outs": "gita", "cohorts": "Retention", "churn": "expected to be gone", "segments": "champions", "upsell": "pro",
+}  # fmt: skip
+"""A word of each page's result."""
+
+
+async def loaded(page: Page) -> None:
+    await expect(page.locator(".skeleton")).to_have_count(0)
+    await expect(page.locator(".problem")).to_have_count(0)
+
+
+async def test_a_forecast_stands_beside_the_past_with_its_test_and_its_evidence(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights?tz=UTC")
+    await loaded(page)
+    answer = (await desk.gateway.get("/api/analytics/forecast?of=credits&groupBy=day")).data
+    assert answer["enough"]
+    card = page.get_by_role("region", name="Forecast: Credits")
+    await expect(card).to_contain_text(f"{round(answer['total'], 2):,}".rstrip("0").rstrip("."))
+    await expect(card.get_by_role("region", name="Tested on your own past")).to_contain_text(
+        answer["tests"][0]["method"]
+    )
+    await card.locator("summary").click()
+    for part in (answer["evidence"]["method"], answer["evidence"]["uncertainty"], *answer["evidence"]["limits"]):
+        await expect(card).to_contain_text(part)
+    chart = card.locator(".chart[tabindex]")
+    await chart.focus()
+    await page.keyboard.press("Home")
+    await expect(page.locator("#announcer")).not_to_contain_text("expected")
+    await page.keyboard.press("End")
+    await expect(page.locator("#announcer")).to_contain_text(re.compile("expected, .* with 80 %"))
+    await page.context.close()
+
+
+async def test_too_little_history_is_said_instead_of_a_guess(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights/forecast?unit=month&userId=fatou")
+    await loaded(page)
+    await expect(page.get_by_text("Not enough history", exact=True)).to_be_visible()
+    await expect(page.locator(".uplot")).to_have_count(0)
+    await page.context.close()
+
+
+async def test_every_insight_shows_its_result_and_how_it_came_about(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights")
+    for name, word in TABS.items():
+        await page.goto(f"{desk.url}/dashboard/insights/{name}")
+        await loaded(page)
+        await expect(page.locator("main")).to_contain_text(word)
+        await expect(page.locator(".evidence").first).to_contain_text("method, uncertainty, limits")
+    await page.context.close()
+
+
+async def test_an_anomaly_is_explained_and_called_none(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights/anomalies?scope=total&measure=spend")
+    await page.get_by_role("button", name="Why").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("What changed")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Not an anomaly").click()
+    await expect(page.get_by_role("dialog").locator(".notice")).to_contain_text("Not an anomaly")
+    anomalies = "/api/analytics/anomalies?scope=total&measure=spend"
+    assert (await desk.gateway.get(anomalies)).data[0]["verdict"] is None, "a preview changes nothing"
+    await page.get_by_role("button", name="Yes, do it").click()
+    await expect(page.locator("#said")).to_contain_text("kept")
+    assert (await desk.gateway.get(anomalies)).data[0]["verdict"] == "not_an_anomaly"
+    await page.context.close()
+
+
+async def test_a_segment_is_declared_and_a_wrong_condition_explained(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights/segments")
+    await page.get_by_role("button", name="Declare a segment").click()
+    await page.get_by_label("Name").fill("vip")
+    conditions = page.get_by_label("Conditions")
+    await conditions.fill("credits is high")
+    await page.get_by_role("button", name="Preview").click()
+    await expect(page.get_by_role("alert")).to_contain_text("“credits is high” is no condition")
+    await conditions.fill("credits >= 100.5")
+    await page.get_by_role("button", name="Preview").click()
+    await page.get_by_role("button", name="Yes, do it").click()
+    await expect(page.get_by_role("row", name=re.compile("^vip"))).to_contain_text("credits >= 100.5")
+    await page.context.close()
