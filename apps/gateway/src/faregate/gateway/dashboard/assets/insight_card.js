@@ -9,7 +9,7 @@ import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
 
 // How an answer came about, and how far it holds.
-function evidence(data) {
+export function evidence(data) {
   const found = data.evidence;
   if (!found) return null;
   return h("details", { className: "evidence" }, h("summary", {}, t("evidence_summary", { sample: fmt.integer(found.sample), sampled: found.sampled, from: fmt.day(found.start), to: fmt.day(found.end) })),

@@ -1,9 +1,10 @@
 // Cohorts and their retention, and the adoption of features.
+import { choice, chosen } from "./choices.js";
 import { h } from "./dom.js";
 import * as fmt from "./format.js";
 import { insightCard, named, none } from "./insight_card.js";
 import { column, number } from "./listing.js";
-import { change, link, params } from "./state.js";
+import { link } from "./state.js";
 import { table } from "./tables.js";
 import { t } from "./texts.js";
 
@@ -23,7 +24,7 @@ function adoption(data) {
 }
 
 export function cards() {
-  const unit = UNITS.includes(params().get("unit")) ? params().get("unit") : "week";
-  const choice = () => h("label", { className: "inline" }, `${t("unit")} `, h("select", { className: "small", onchange: (event) => change({ unit: event.target.value }) }, UNITS.map((each) => h("option", { value: each, selected: each === unit }, t(`unit_${each}`)))));
-  return [insightCard({ title: t("tab_cohorts"), about: t("about_cohorts"), path: "/api/analytics/cohorts", query: () => ({ groupBy: unit }), controls: choice, show: cohorts }), insightCard({ title: t("adoption"), about: t("about_adoption"), path: "/api/analytics/adoption", show: adoption })];
+  const unit = chosen("unit", UNITS);
+  const choose = () => choice(t("unit"), "unit", unit, UNITS.map((each) => [each, t(`unit_${each}`)]));
+  return [insightCard({ title: t("tab_cohorts"), about: t("about_cohorts"), path: "/api/analytics/cohorts", query: () => ({ groupBy: unit }), controls: choose, show: cohorts }), insightCard({ title: t("adoption"), about: t("about_adoption"), path: "/api/analytics/adoption", show: adoption })];
 }

@@ -1,12 +1,13 @@
 // The forecast, with its back-test and what earlier forecasts said.
 import { get } from "./api.js";
+import { choice, chosen } from "./choices.js";
 import { fill, h } from "./dom.js";
 import * as fmt from "./format.js";
 import { insightCard, named } from "./insight_card.js";
 import { intervalChart } from "./interval_chart.js";
 import { column, number } from "./listing.js";
 import { filters } from "./question.js";
-import { change, params, zone } from "./state.js";
+import { zone } from "./state.js";
 import { table } from "./tables.js";
 import { t } from "./texts.js";
 
@@ -14,11 +15,6 @@ const AMOUNTS = ["credits", "requests", "tokens", "cost"];
 const UNITS = ["hour", "day", "week", "month"];
 const PAST = { hour: 72, day: 42, week: 26, month: 18 };
 const HOURS = { hour: 1, day: 24, week: 168, month: 744 };
-const chosen = (name, known, otherwise) => (known.includes(params().get(name)) ? params().get(name) : otherwise);
-
-function select(label, name, value, options, prefix) {
-  return h("label", { className: "inline" }, `${label} `, h("select", { className: "small", onchange: (event) => change({ [name]: event.target.value }) }, options.map((each) => h("option", { value: each, selected: each === value }, t(`${prefix}_${each}`)))));
-}
 
 // What was used in the periods before, so that the forecast stands beside it.
 async function past(of, unit, points) {
@@ -51,7 +47,7 @@ function earlier(data) {
 }
 
 export function cards() {
-  const of = chosen("of", AMOUNTS, "credits");
+  const of = chosen("of", AMOUNTS);
   const unit = chosen("unit", UNITS, "day");
-  return insightCard({ title: t("forecast_title", { of: t(`of_${of}`) }), about: t("about_forecast"), path: "/api/analytics/forecast", query: () => ({ of, groupBy: unit }), controls: () => [select(t("amount"), "of", of, AMOUNTS, "of"), select(t("unit"), "unit", unit, UNITS, "unit")], show: result });
+  return insightCard({ title: t("forecast_title", { of: t(`of_${of}`) }), about: t("about_forecast"), path: "/api/analytics/forecast", query: () => ({ of, groupBy: unit }), controls: () => [choice(t("amount"), "of", of, AMOUNTS.map((each) => [each, t(`of_${each}`)])), choice(t("unit"), "unit", unit, UNITS.map((each) => [each, t(`unit_${each}`)]))], show: result });
 }

@@ -38,15 +38,15 @@ export const actions = (...made) => ({ key: "actions", label: "", value: () => "
 export const button = (text, onclick, kind = "") => h("button", { className: `small ${kind}`, onclick }, text);
 
 // The fields of a list's filters; what is entered stands in the address.
-export function filterBar(fields) {
+export function filterBar(fields, does = t("search")) {
   if (!fields.length) return null;
   const asked = params();
-  const inputs = fields.map((field) => [field, control({ ...field, value: asked.get(field.name) || "" })]);
+  const inputs = fields.map((field) => [field, control({ ...field, value: asked.get(field.name) || field.value || "" })]);
   const apply = (event) => {
     event.preventDefault();
     change(Object.fromEntries(inputs.map(([field, input]) => [field.name, given(field, input)])));
   };
-  return h("form", { className: "bar", role: "search", onsubmit: apply }, inputs.map(([, input]) => input.element), h("button", {}, t("search")));
+  return h("form", { className: "bar", role: "search", onsubmit: apply }, inputs.map(([, input]) => input.element), h("button", {}, does));
 }
 
 // `spec`: {name, title, address, columns, filters, command, make, label of `make`, whole: the call has no pages and filters}.

@@ -8,13 +8,17 @@ import { t } from "./texts.js";
 const TABS = {
   forecast: () => import("./insights_forecast.js"),
   "run-outs": () => import("./insights_run_outs.js"),
+  budgets: () => import("./insights_budgets.js"),
   anomalies: () => import("./insights_anomalies.js"),
+  costs: () => import("./insights_costs.js"),
+  "what-if": () => import("./insights_what_if.js"),
   cohorts: () => import("./insights_cohorts.js"),
   churn: () => import("./insights_churn.js"),
   segments: () => import("./insights_segments.js"),
   upsell: () => import("./insights_upsell.js"),
+  satisfaction: () => import("./insights_satisfaction.js"),
 };
-const UNFILTERED = ["run-outs", "anomalies"];
+const UNFILTERED = ["run-outs", "budgets", "anomalies"];
 
 export async function render(main, context) {
   const tab = path()[1] in TABS ? path()[1] : "forecast";

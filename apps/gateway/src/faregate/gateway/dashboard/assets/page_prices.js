@@ -1,11 +1,12 @@
 // Prices: the price in force of a model, overrides with dates, and what the past would have cost.
-import { call, exact, get } from "./api.js";
+import { exact, get } from "./api.js";
 import { confirmed, difference, readable } from "./confirm.js";
 import { empty, facts, fill, h, problem, skeleton } from "./dom.js";
 import { jsonText, numberOrNull, orNothing } from "./forms.js";
 import * as fmt from "./format.js";
 import { badge, column, fieldLabel, filterBar, number } from "./listing.js";
-import { bar, question } from "./question.js";
+import { priceWhatIf } from "./price_what_if.js";
+import { bar } from "./question.js";
 import { change, link, params } from "./state.js";
 import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
@@ -37,6 +38,7 @@ function override(model, before, done) {
 export async function render(main, { may }) {
   const model = params().get("priced") || "";
   const [inForce, whatIf, overrides] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true)));
+  const asks = may("analytics:read");
   const load = async () => {
     try {
       const { data } = await get("/api/prices", { limit: 1000 });
@@ -44,30 +46,19 @@ export async function render(main, { may }) {
       fill(overrides, h("div", { className: "head" }, h("h2", {}, t("overrides")), h("span", { className: "fill" }), saveButton(made)), data.length ? made : empty(t("no_overrides"), "faregate prices set my-model --input-mtok 1 --output-mtok 2"));
     } catch (error) { fill(overrides, h("h2", {}, t("overrides")), problem(error, load)); }
   };
-  const again = () => Promise.all([load(), showModel(), compare()]);
-  const overrideButton = (before) => may("prices:write") && h("button", { onclick: () => override(model, before, again) }, t("override"));
+  const again = () => Promise.all([load(), showModel()]);
+  const head = (before) => h("div", { className: "head" }, h("h2", {}, t("in_force", { model })), h("span", { className: "fill" }), may("prices:write") && h("button", { onclick: () => override(model, before, again) }, t("override")));
   const showModel = async () => {
-    const title = h("h2", {}, t("in_force", { model }));
     try {
       const { data } = await get(at(model));
-      fill(inForce, h("div", { className: "head" }, title, h("span", { className: "fill" }), overrideButton(data)), facts([[t("filter_provider"), data.provider], ...Object.entries(data.prices).map(([name, value]) => [fieldLabel(name), priceText(value)]), [t("margin_percent"), fmt.exactly(data.margin_percent)], [t("price_version"), h("code", {}, data.price_version)]]));
+      fill(inForce, head(data), facts([[t("filter_provider"), data.provider], ...Object.entries(data.prices).map(([name, value]) => [fieldLabel(name), priceText(value)]), [t("margin_percent"), fmt.exactly(data.margin_percent)], [t("price_version"), h("code", {}, data.price_version)]]));
+      if (asks) priceWhatIf(whatIf, data);
     } catch (error) {
-      fill(inForce, h("div", { className: "head" }, title, h("span", { className: "fill" }), overrideButton(null)), error.status === 404 ? empty(error.message, `faregate prices set ${model} --input-mtok 1 --output-mtok 2`) : problem(error, showModel));
+      fill(inForce, head(null), error.status === 404 ? empty(error.message, `faregate prices set ${model} --input-mtok 1 --output-mtok 2`) : problem(error, showModel));
+      whatIf.hidden = true;
     }
   };
-  // The tokens of the range at the price in force now, beside what they cost then.
-  const compare = async () => {
-    const title = h("h2", {}, t("what_if"));
-    try {
-      const { data } = await get("/api/analytics/explore", { ...question(), model, by: "model", groupBy: "month", top: 1 });
-      const used = data.slices.find((each) => each.value);
-      if (!used) return void fill(whatIf, title, empty(t("no_usage"), "faregate demo"));
-      const { data: now } = await call("POST", "/api/prices/quote", { body: { ai_model: model, input_tokens: exact(used.inputTokens), output_tokens: exact(used.outputTokens) } });
-      fill(whatIf, title, h("p", { className: "chart-summary" }, t("what_if_note", { from: fmt.time(data.range.start), to: fmt.time(data.range.end) })),
-        facts([[t("column_inputTokens"), fmt.integer(used.inputTokens)], [t("column_outputTokens"), fmt.integer(used.outputTokens)], [t("then_cost"), `${fmt.usd(used.providerCostUsd)} · ${fmt.credits(used.credits)} ${t("credits")}`], [t("now_cost"), `${fmt.usd(now.provider_cost_usd)} · ${fmt.credits(now.credits)} ${t("credits")}`], [t("price_version"), h("code", {}, now.price_version)]]));
-    } catch (error) { fill(whatIf, title, problem(error, compare)); }
-  };
-  const lastMonth = model && h("button", { className: "small", onclick: () => change({ range: "last-month", from: null, to: null }) }, t("range_last-month"));
-  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_prices"))), filterBar([{ name: "priced", label: t("filter_model"), placeholder: "gpt-4o" }]), model ? [inForce, bar(lastMonth), whatIf] : h("section", { className: "card" }, empty(t("choose_model"))), overrides);
+  const lastMonth = h("button", { className: "small", onclick: () => change({ range: "last-month", from: null, to: null }) }, t("range_last-month"));
+  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_prices"))), filterBar([{ name: "priced", label: t("filter_model"), placeholder: "gpt-4o" }]), model ? [inForce, asks && [bar(lastMonth), whatIf]] : h("section", { className: "card" }, empty(t("choose_model"))), overrides);
   await (model ? again() : load());
 }
