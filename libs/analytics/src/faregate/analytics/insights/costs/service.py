@@ -1,0 +1,234 @@
+"""Cost service: return on cost, saving hints, what-if calculations."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from faregate.analytics.insights.asking import ask_of, evidence_of, refuse_filters
+from faregate.analytics.insights.costs.hints import LEAST_LINES, saving_hints
+from faregate.analytics.insights.costs.line_models import (
+    families,
+    finder,
+    limits_of_bands,
+    priced_models,
+    spellings,
+)
+from faregate.analytics.insights.costs.repository import CostRepository
+from faregate.analytics.insights.costs.returns import return_facts, return_total, return_usd
+from faregate.analytics.insights.costs.scenario import Proposal, scenario_answer
+from faregate.analytics.insights.costs.sql import LINE_FILTERS
+from faregate.analytics.insights.costs.values import LineSums, ReturnBy
+from faregate.analytics.insights.customers.upsell import monthly_grants
+from faregate.analytics.insights.keeping import InsightKeeper
+from faregate.analytics.insights.series import complete_range
+from faregate.analytics.insights.values import Insight, InsightKind, InsightResult, PersonFinding
+from faregate.analytics.question.calendar import period_at
+from faregate.analytics.question.filters import Question
+from faregate.analytics.rollups.known_models import KnownModels
+from faregate.core.clock import IClock
+from faregate.core.db.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.values.time_zones import time_zone
+from faregate.usage.errors import UnknownPlanError
+from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.price_book.service import PriceService
+from faregate.usage.pricing.rate_cards import card_of
+
+__all__ = ["RECENT_COST_DAYS", "CostService"]
+
+RECENT_COST_DAYS = 28
+"""Four weeks: each day of the week counts the same."""
+
+_PEOPLE = 1000
+_CURRENT_FOR = timedelta(hours=1)
+_NOT_OF_CHARGES = {"model", "provider", "meter"}
+_ONLY_LINES = "it is about lines of settled uses, which have a feature, a model, a provider, a user and an organisation"
+
+
+class CostService:
+    """Insights about money, from events and lines of the last 28 complete days, or of the range of a what-if question."""
+
+    def __init__(
+        self,
+        database: Database,
+        repository: CostRepository,
+        keeper: InsightKeeper,
+        models: KnownModels,
+        prices: PriceService,
+        catalog: FeatureCatalog,
+        clock: IClock,
+    ) -> None:
+        self._database = database
+        self._repository = repository
+        self._keeper = keeper
+        self._models = models
+        self._prices = prices
+        self._catalog = catalog
+        self._clock = clock
+
+    async def returns(
+        self, question: Question, by: ReturnBy = "feature", *, limit: int = 100, user_id: str | None = None
+    ) -> Insight:
+        """Return what each feature, plan or user brought beyond its provider cost, the lowest return first.
+
+        Args:
+            limit, user_id: how many users are listed, or which one; of `by="user"` only.
+
+        Raises:
+            InvalidError: the question filters by model, provider or meter; a use is charged as a whole.
+        """
+        refuse_filters(question, {*question.filters.given} & _NOT_OF_CHARGES, "a use is charged as a whole")
+        ask = ask_of(InsightKind.RETURNS, question, by=by)
+        return await self._keeper.current(
+            ask,
+            lambda: self._returns(question, by),
+            made_since=self._today(question),
+            people=limit if by == "user" else 0,
+            user_id=user_id,
+        )
+
+    async def savings(self, question: Question) -> Insight:
+        """Return what could have cost less, with amounts, the largest saving first.
+
+        Raises:
+            InvalidError: the question filters by what lines do not have.
+        """
+        refuse_filters(question, {*question.filters.given} - {*LINE_FILTERS}, _ONLY_LINES)
+        ask = ask_of(InsightKind.SAVINGS, question)
+        return await self._keeper.current(ask, lambda: self._savings(question), made_since=self._today(question))
+
+    async def what_if(self, question: Question, proposal: Proposal) -> Insight:
+        """Return what the settled uses of the question's range would have cost and brought under a proposal. Changes nothing.
+
+        The same question gives the same kept result for an hour.
+
+        Raises:
+            InvalidError: the question filters by what lines do not have, or the proposal names an unknown feature or price.
+            UnknownPlanError: the proposal names an unknown plan.
+        """
+        refuse_filters(question, {*question.filters.given} - {*LINE_FILTERS}, _ONLY_LINES)
+        await self._check(proposal)
+        span = question.range
+        ask = ask_of(InsightKind.WHAT_IF, question, start=span.start, end=span.end, proposal=asdict(proposal))
+        since = self._clock.now() - _CURRENT_FOR
+        return await self._keeper.current(ask, lambda: self._what_if(question, proposal), made_since=since)
+
+    def _today(self, question: Question) -> datetime:
+        return period_at(self._clock.now(), "day", time_zone(question.range.timezone))
+
+    def _recent(self, question: Question) -> Question:
+        return complete_range(question, "day", now=self._clock.now(), count=RECENT_COST_DAYS)
+
+    async def _returns(self, question: Question, by: ReturnBy) -> InsightResult:
+        asked, price = self._recent(question), (await self._prices.current()).policy.credit_price_usd
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            found = await self._repository.returns(session, asked, by)
+        parts = sorted(found, key=lambda sums: (return_usd(sums, price), str(sums.key)))
+        total = return_total(parts)
+        answer = {"by": by, "credit_price_usd": price, "total": return_facts(total, price), "parts": []}
+        evidence = evidence_of(
+            asked,
+            method=f"charged credits at {price} USD less the provider cost, by {by}, of uses whose calls are all priced",
+            sample=total.uses,
+            sampled="uses whose cost is known",
+            uncertainty="exact sums of what was charged and what calls cost by their prices; providers' bills may differ",
+            limits=[
+                "credits count at the price of a credit, also those that were granted for nothing; refunds are not deducted",
+                "uses that are only recorded are charged 0 and lower the return; `credits` is their price",
+                f"{total.unpriced_uses} uses have a call without a price; they are apart, since their cost is not known",
+                *(["plans are those that users have now"] if by == "plan" else []),
+            ],
+        )
+        if by == "user":
+            people = [
+                PersonFinding(int(part.key), rank, return_facts(part, price))
+                for rank, part in enumerate(parts[:_PEOPLE], start=1)
+                if part.key is not None
+            ]
+            return InsightResult(bool(parts), evidence, answer, people)
+        answer["parts"] = [{"name": part.key, **return_facts(part, price)} for part in parts]
+        return InsightResult(bool(parts), evidence, answer)
+
+    async def _savings(self, question: Question) -> InsightResult:
+        book = await self._prices.current()
+        recent = self._recent(question)
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            asked = await self._models.resolve(session, recent)
+            used = await self._repository.models(session, asked)
+            family = await asyncio.to_thread(families, book, used)
+            bands = limits_of_bands(book, used, family, asked.range.start, asked.range.end)
+            sums, others = await self._repository.lines(session, asked, bands)
+        hints = await asyncio.to_thread(saving_hints, sums, finder(book), family, bands)
+        lines = sum(each.lines for each in sums)
+        evidence = evidence_of(
+            asked,
+            method="the tokens of priced lines at other prices of the price book, each day at its own; `rule` says which",
+            sample=lines,
+            sampled="priced lines of settled uses",
+            uncertainty="exact for these tokens under the assumption of each hint; savings of several hints do not add up",
+            limits=[
+                f"features with fewer than {LEAST_LINES} lines of a model have no hint",
+                "nothing is known of the quality of another model, of the text of prompts, and of how long a call may take",
+                "a batch tier is only known where the price book has a price for it",
+                f"{others} lines with audio, images, searches or contradicting counts are left out",
+            ],
+        )
+        answer = {"cost_usd": _total_cost(sums), "hints": [hint.as_json for hint in hints]}
+        return InsightResult(lines >= LEAST_LINES, evidence, answer if lines >= LEAST_LINES else {})
+
+    async def _check(self, proposal: Proposal) -> None:
+        catalog = await self._catalog.current()
+        for margin in proposal.margins:
+            if margin.feature is not None and margin.feature not in catalog.features:
+                raise InvalidError(
+                    f"margins.feature {margin.feature!r} is no feature; GET /api/features lists them", param="margins"
+                )
+        named = [*(margin.plan for margin in proposal.margins), *(grant.plan for grant in proposal.grants)]
+        for plan in named:
+            if plan is not None and plan not in catalog.plans:
+                raise UnknownPlanError(plan, catalog.plans)
+        for price in proposal.prices:
+            card_of(price.prices)
+
+    async def _what_if(self, question: Question, proposal: Proposal) -> InsightResult:
+        policy = (await self._prices.current()).policy
+        proposed = replace(policy, credit_price_usd=proposal.credit_price_usd or policy.credit_price_usd)
+        plans = (await self._catalog.current()).plans
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            asked = await self._models.resolve(session, question)
+            used = await self._repository.models(session, asked)
+            prices = priced_models(proposal, used)
+            spelled = spellings(proposal, used)
+            sums = await self._repository.scenario(session, asked, proposal, prices, spelled, proposed)
+        grants = {key: monthly_grants(plan) for key, plan in plans.items()}
+        days = Decimal((asked.range.end - asked.range.start) // timedelta(hours=1)) / 24
+        answer = scenario_answer(
+            sums,
+            days=days,
+            credit_price_usd=policy.credit_price_usd,
+            new_credit_price_usd=proposed.credit_price_usd,
+            grants=grants,
+            new_grants={**grants, **{grant.plan: grant.monthly_credits for grant in proposal.grants}},
+        )
+        evidence = evidence_of(
+            asked,
+            method="each line of each settled use priced again under the proposal, rounded up as a settlement rounds it",
+            sample=answer["uses"],
+            sampled="settled uses with lines",
+            uncertainty="exact for these uses; that people would have used as much at other prices is an assumption",
+            limits=[
+                "uses without lines (fixed prices, debits) are not in it, and lines at a margin of -100 % keep it",
+                "a use that was charged in full is charged in full; one that was not pays no more than it did",
+                "plans are those that users have now; refunds are not deducted",
+                f"{answer['unpriced_lines']} lines have no price under the proposal and count as they were",
+                *(["a proposed price of a model has no tiers"] if proposal.prices else []),
+            ],
+        )
+        return InsightResult(answer["uses"] > 0, evidence, answer if answer["uses"] else {})
+
+
+
+def _total_cost(sums: Sequence[LineSums]) -> Decimal:
+    return sum((each.cost_usd for each in sums), Decimal(0))
