@@ -68,6 +68,7 @@ async def study(settings: Settings) -> AsyncIterator[Study]:
         analytics=analytics.service,
         quotas=QuotasContainer(settings=settings, database=core.database, subjects=core.subjects, clock=clock).service,
         catalog=usage.catalog,
+        prices=usage.price_service,
         channels=[inbox],
     )
     async with engines(core.database(), core.transport()):

@@ -140,12 +140,14 @@ class WorkerContainer(FaregateContainer):
         analytics=host.questions,
         quotas=quota_service,
         catalog=host.catalog,
+        prices=host.price_service,
         channels=channels,
     )
     forecasts = insights.container.forecasts
     anomalies = insights.container.anomalies
     customers = insights.container.customers
     run_outs = insights.container.run_outs
+    costs = insights.container.costs
     insight_jobs = insights.container.jobs
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(

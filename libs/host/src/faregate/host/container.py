@@ -169,12 +169,14 @@ class FaregateContainer(containers.DeclarativeContainer):
         analytics=questions,
         quotas=quota_service,
         catalog=catalog,
+        prices=price_service,
         channels=channels,
     )
     forecasts = insights.container.forecasts
     anomalies = insights.container.anomalies
     customers = insights.container.customers
     run_outs = insights.container.run_outs
+    costs = insights.container.costs
     insight_jobs = insights.container.jobs
 
     feature_log = providers.Container(

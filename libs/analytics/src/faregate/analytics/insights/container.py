@@ -11,6 +11,8 @@ from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.insights.anomalies.quiet_hours import QuietHours, quiet_hours
 from faregate.analytics.insights.anomalies.repository import AnomalyRepository
 from faregate.analytics.insights.anomalies.service import AnomalyService
+from faregate.analytics.insights.costs.repository import CostRepository
+from faregate.analytics.insights.costs.service import CostService
 from faregate.analytics.insights.customers.repository import CustomerRepository
 from faregate.analytics.insights.customers.service import CustomerService
 from faregate.analytics.insights.forecasting.service import ForecastService
@@ -30,6 +32,7 @@ from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.core.settings import Settings
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.price_book.service import PriceService
 
 __all__ = ["InsightsContainer"]
 
@@ -65,8 +68,8 @@ def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
 
 
 class InsightsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `clock`, `facts`, `models`, `archived`, `analytics`, `quotas` and `catalog`; takes `channels`
-    for alerts of anomalies; exports `forecasts`, `anomalies`, `customers`, `run_outs` and `jobs`.
+    """Needs `settings`, `database`, `clock`, `facts`, `models`, `archived`, `analytics`, `quotas`, `catalog` and `prices`; takes
+    `channels` for alerts of anomalies; exports `forecasts`, `anomalies`, `customers`, `run_outs`, `costs` and `jobs`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -78,6 +81,7 @@ class InsightsContainer(containers.DeclarativeContainer):
     analytics: providers.Provider[AnalyticsService] = providers.Dependency(instance_of=AnalyticsService)
     quotas: providers.Provider[QuotaService] = providers.Dependency(instance_of=QuotaService)
     catalog: providers.Provider[FeatureCatalog] = providers.Dependency(instance_of=FeatureCatalog)
+    prices: providers.Provider[PriceService] = providers.Dependency(instance_of=PriceService)
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
         instance_of=Sequence, default=providers.List()
     )
@@ -117,6 +121,16 @@ class InsightsContainer(containers.DeclarativeContainer):
     )
     run_outs: providers.Provider[RunOutService] = providers.Singleton(
         RunOutService, database, providers.Singleton(OutlookRepository, database), quotas, keeper, clock
+    )
+    costs: providers.Provider[CostService] = providers.Singleton(
+        CostService,
+        database,
+        providers.Singleton(CostRepository, database, archived),
+        keeper,
+        models,
+        prices,
+        catalog,
+        clock,
     )
     jobs: providers.Provider[InsightJobs] = providers.Singleton(
         InsightJobs,

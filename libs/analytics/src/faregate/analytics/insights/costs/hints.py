@@ -9,8 +9,8 @@ from typing import Any
 
 from faregate.analytics.insights.costs.model_family import family_of
 from faregate.analytics.insights.costs.values import LineGroup, LineSums
-from faregate.usage.pricing.linear_prices import LinearPrices, linear_prices
 from faregate.usage.pricing.line import Rates
+from faregate.usage.pricing.linear_prices import LinearPrices, linear_prices
 
 __all__ = ["LEAST_LINES", "FindRates", "HintKind", "SavingHint", "band_limits", "saving_hints"]
 
@@ -115,7 +115,10 @@ def band_limits(rates: Sequence[Rates | None]) -> list[int]:
 
 
 def saving_hints(
-    sums: Sequence[LineSums], find: FindRates, family: Mapping[tuple[str | None, str], Sequence[str]], bands: Sequence[int]
+    sums: Sequence[LineSums],
+    find: FindRates,
+    family: Mapping[tuple[str | None, str], Sequence[str]],
+    bands: Sequence[int],
 ) -> list[SavingHint]:
     """Return the hints that are worth it, the largest saving first.
 

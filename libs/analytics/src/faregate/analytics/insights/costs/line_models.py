@@ -47,7 +47,8 @@ def families(book: PriceBook, used: Used) -> Families:
 
 def limits_of_bands(book: PriceBook, used: Used, family: Families, start: datetime, end: datetime) -> list[int]:
     """Return the sizes of input from which another price applies to any model of the families, on any day of the range."""
-    days = [start.date() + timedelta(days=back) for back in range((end.date() - start.date()).days + 1)]
+    first = start.date() - timedelta(days=1)  # a use that is settled in the range may have begun the day before
+    days = [first + timedelta(days=number) for number in range((end.date() - first).days + 1)]
     found: list[Rates | None] = []
     for model, provider, tier in used:
         for name in (model, *family.get((provider, family_of(model, provider)), ())):

@@ -26,4 +26,3 @@ def family_of(model: str, provider: str | None = None) -> str:
     name = _DATE.sub("", canonical_model(model, provider)[0])
     words = [word for word in _PART.split(name) if word and word not in _SIZES and not _RELEASE.fullmatch(word)]
     return "-".join(words)
-

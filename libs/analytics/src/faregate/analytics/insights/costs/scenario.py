@@ -149,7 +149,9 @@ def scenario_answer(
                 "users": len(members),
                 **_sides(members, *prices),
                 "beyond": _beyond([each.credits for each in members], grants.get(plan or "", _NOTHING), days),
-                "new_beyond": _beyond([each.new_credits for each in members], new_grants.get(plan or "", _NOTHING), days),
+                "new_beyond": _beyond(
+                    [each.new_credits for each in members], new_grants.get(plan or "", _NOTHING), days
+                ),
             }
             for plan, members in sorted(plans.items(), key=lambda item: item[0] or "")
         ],

@@ -229,6 +229,5 @@ class CostService:
         return InsightResult(answer["uses"] > 0, evidence, answer if answer["uses"] else {})
 
 
-
 def _total_cost(sums: Sequence[LineSums]) -> Decimal:
     return sum((each.cost_usd for each in sums), Decimal(0))
