@@ -133,6 +133,7 @@ class WorkerContainer(FaregateContainer):
         InsightsContainer,
         settings=host.settings,
         database=host.database,
+        subjects=host.subjects,
         clock=host.clock,
         facts=host.analytics.container.facts,
         models=host.analytics.container.known_models,
@@ -141,6 +142,8 @@ class WorkerContainer(FaregateContainer):
         quotas=quota_service,
         catalog=host.catalog,
         prices=host.price_service,
+        redactor=host.redactor,
+        sentiment=host.sentiment,
         channels=channels,
     )
     forecasts = insights.container.forecasts
@@ -148,6 +151,8 @@ class WorkerContainer(FaregateContainer):
     customers = insights.container.customers
     run_outs = insights.container.run_outs
     costs = insights.container.costs
+    budgets = insights.container.budgets
+    feedback = insights.container.feedback
     insight_jobs = insights.container.jobs
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(

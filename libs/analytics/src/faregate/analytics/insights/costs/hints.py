@@ -41,8 +41,10 @@ class HintKind(StrEnum):
 
 _RULES: Mapping[HintKind, tuple[str, str]] = {
     HintKind.CACHE: (
-        "the input that 95 % of the day's calls have at least, read from the cache by calls that follow another one within five "
-        "minutes, and written to it by the first call of each five minutes",
+        (
+            "the input that 95 % of the day's calls have at least: written to the cache by the first call of each five minutes, "
+            "and read from it by the other calls"
+        ),
         "every call begins with the same text, as long as the shortest of these inputs; the cache keeps it for five minutes",
     ),
     HintKind.MODEL: (
