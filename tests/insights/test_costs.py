@@ -15,7 +15,6 @@ from faregate.analytics.insights.costs.scenario import Proposal, ProposedGrant, 
 from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.errors import InvalidError
 from faregate.usage.accounts.wallets import WalletChange
-from faregate.usage.errors import UnknownPlanError
 from faregate.usage.features.plans import Plan, PlanGrant
 from faregate.usage.pricing.linear_prices import linear_prices
 from faregate.usage.pricing.rate_cards import card_of
@@ -246,7 +245,7 @@ async def test_a_proposal_that_names_nothing_known_is_refused(study: Study) -> N
     costs = study.insights.costs()
     with pytest.raises(InvalidError, match="at least one of"):
         Proposal()
-    with pytest.raises(UnknownPlanError):
+    with pytest.raises(InvalidError, match="is no plan"):
         await costs.what_if(QUESTION, Proposal(grants=(ProposedGrant("gold", Decimal(1)),)))
     with pytest.raises(InvalidError, match="is no feature"):
         await costs.what_if(QUESTION, Proposal(margins=(ProposedMargin(Decimal(1), feature="chta"),)))

@@ -42,7 +42,7 @@ ANALYTICS_COLUMNS: Mapping[str, str] = {
     "insight.kind": ENUM,
     "insight.parameters": "filters other than users and organisations, which are numbers in `owners`",
     "insight.evidence": "numbers and sentences of ours; results that name a person are deleted with the person",
-    "insight.answer": "numbers, names of models, features and plans, and tags of five users; results about a person are deleted with them",
+    "insight.answer": "numbers, names of models, features and plans, tags of five users; results about a person are deleted",
     "insight_person.facts": "numbers, and names of plans and segments; rows about a person are deleted with the person",
     "quota.meter": NAME,
     "quota.period": ENUM,

@@ -76,9 +76,9 @@ def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
 
 
 class InsightsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `subjects`, `clock`, `facts`, `models`, `archived`, `analytics`, `quotas`, `catalog`, `prices` and
-    `redactor`; takes `channels` for alerts, and `sentiment`; exports `forecasts`, `anomalies`, `customers`, `run_outs`, `costs`,
-    `budgets`, `feedback` and `jobs`.
+    """Needs `settings`, `database`, `subjects`, `clock`, `facts`, `models`, `archived`, `analytics`, `quotas`, `catalog`, `prices`
+    and `redactor`; takes `channels` for alerts, and `sentiment`; exports `forecasts`, `anomalies`, `customers`, `run_outs`,
+    `costs`, `budgets`, `feedback` and `jobs`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)

@@ -60,9 +60,7 @@ class BudgetRepository:
         self, session: AsyncSession, *, name: str | None = None, active: bool = False
     ) -> Sequence[Budget]:
         """Return the budgets by name: all, the active ones, or one."""
-        return [
-            budget_of(row) for row in await self._database.rows(session, BUDGET_LIST, name=name, active=active)
-        ]
+        return [budget_of(row) for row in await self._database.rows(session, BUDGET_LIST, name=name, active=active)]
 
     async def remove(self, session: AsyncSession, name: str) -> bool:
         """Delete a budget and its alerts; return whether it existed."""
@@ -113,7 +111,10 @@ class BudgetRepository:
             sent = before.deliveries if before is not None else ()
             more = ((row.channel, row.status),) if row.channel is not None else ()
             known[Level(row.level)] = BudgetAlert(Level(row.level), row.fired_at, (*sent, *more))
-        return {name: list(alerts.values()) for name, alerts in found.items()}
+        return {
+            name: sorted(alerts.values(), key=lambda alert: (alert.fired_at, alert.level.rank))
+            for name, alerts in found.items()
+        }
 
     async def claim(
         self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
@@ -170,8 +171,8 @@ def budget_of(row: Any) -> Budget:
 def alert_of(row: Any) -> Alert:
     """Return the alert of a row, as the channels of quota alerts deliver it."""
     level, percent = Level(row.level), percent_used(row.used, row.amount)
-    unit = _UNITS[row.unit]
-    said = f"budget {row.name} has used {plain(row.used)} of {plain(row.amount)} {unit} this {row.period} ({percent} %)"
+    unit, share = _UNITS[row.unit], f" ({plain(percent)} %)" if percent is not None else ""
+    said = f"budget {row.name} has used {plain(row.used)} of {plain(row.amount)} {unit} this {row.period}{share}"
     if level is Level.PREDICTED:
         said += f"; {plain(row.expected)} {unit} are expected by its end"
     return Alert(

@@ -108,9 +108,7 @@ class BudgetService:
         async with self._database.transaction(read_only=True) as session:
             budgets = await self._repository.budgets(session, name=name, active=active)
             alerts = await self._repository.alerts(session, [each.spec.name for each in budgets], now=now)
-        return [
-            replace(await self._status(each, now), alerts=alerts.get(each.spec.name, ())) for each in budgets
-        ]
+        return [replace(await self._status(each, now), alerts=alerts.get(each.spec.name, ())) for each in budgets]
 
     async def check(self) -> int:
         """Check every active budget and fire the alerts that it has reached; return how many are to be delivered.

@@ -31,7 +31,6 @@ from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
 from faregate.core.values.time_zones import time_zone
-from faregate.usage.errors import UnknownPlanError
 from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.price_book.service import PriceService
 from faregate.usage.pricing.rate_cards import card_of
@@ -105,8 +104,8 @@ class CostService:
         The same question gives the same kept result for an hour.
 
         Raises:
-            InvalidError: the question filters by what lines do not have, or the proposal names an unknown feature or price.
-            UnknownPlanError: the proposal names an unknown plan.
+            InvalidError: the question filters by what lines do not have, or the proposal names an unknown feature, plan or
+                price.
         """
         refuse_filters(question, {*question.filters.given} - {*LINE_FILTERS}, _ONLY_LINES)
         await self._check(proposal)
@@ -185,10 +184,14 @@ class CostService:
                 raise InvalidError(
                     f"margins.feature {margin.feature!r} is no feature; GET /api/features lists them", param="margins"
                 )
-        named = [*(margin.plan for margin in proposal.margins), *(grant.plan for grant in proposal.grants)]
-        for plan in named:
-            if plan is not None and plan not in catalog.plans:
-                raise UnknownPlanError(plan, catalog.plans)
+        named = {
+            "margins": [margin.plan for margin in proposal.margins],
+            "grants": [each.plan for each in proposal.grants],
+        }
+        for param, plans in named.items():
+            for plan in plans:
+                if plan is not None and plan not in catalog.plans:
+                    raise InvalidError(f"{param}.plan {plan!r} is no plan; GET /api/plans lists them", param=param)
         for price in proposal.prices:
             card_of(price.prices)
 

@@ -24,7 +24,9 @@ class FeedbackRow(TableModel, table=True):
         CheckConstraint("sentiment between -1 and 1", name="sentiment"),
         Index("feedback_subject_idx", "subject_id"),
         Index("feedback_updated_idx", "updated_at"),
-        Index("feedback_unread_idx", "updated_at", postgresql_where=text("comment is not null and sentiment_by is null")),
+        Index(
+            "feedback_unread_idx", "updated_at", postgresql_where=text("comment is not null and sentiment_by is null")
+        ),
     )
 
     usage_key: str = Field(sa_column=Column(Text, primary_key=True))

@@ -80,6 +80,7 @@ def _group(uses: Sequence[RatedUse]) -> dict[str, Any]:
     low, high = _wilson(unhappy, count)
     felt = [use.sentiment for use in uses if use.sentiment is not None]
     tags = Counter(tag for _, tag in {(use.subject_id, tag) for use in uses for tag in use.tags})
+    common = sorted(tags.items(), key=lambda item: (-item[1], item[0]))
     return {
         "feedback": count,
         "users": len({use.subject_id for use in uses}),
@@ -90,7 +91,7 @@ def _group(uses: Sequence[RatedUse]) -> dict[str, Any]:
         "unhappy_low": _rate(low),
         "unhappy_high": _rate(high),
         "sentiment": (sum(felt, Decimal(0)) / len(felt)).quantize(_RATE) if len(felt) >= LEAST_RATED else None,
-        "tags": [{"tag": tag, "users": n} for tag, n in sorted(tags.items(), key=lambda item: (-item[1], item[0]))[:_TAGS] if n >= LEAST_RATERS],
+        "tags": [{"tag": tag, "users": users} for tag, users in common[:_TAGS] if users >= LEAST_RATERS],
     }
 
 

@@ -33,7 +33,7 @@ from faregate.core.logging import get_logger
 from faregate.core.redaction.records import IRedactor
 from faregate.core.redaction.scrubbing import CREDENTIAL, is_credential
 from faregate.core.values.time_zones import time_zone
-from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
+from faregate.credit.errors import HoldMismatchError, unknown_usage_key
 from faregate.wire.ids import check_external_id
 
 __all__ = ["RATED_DAYS", "TAG_PATTERN", "FeedbackService"]
@@ -91,7 +91,7 @@ class FeedbackService:
         async def work(session: AsyncSession) -> Feedback:
             use = await self._repository.use(session, given.usage_key)
             if use is None or (own and use.user_id != user_id):
-                raise UnknownUsageKeyError(given.usage_key)
+                raise unknown_usage_key(given.usage_key)
             if user_id is not None and use.user_id != user_id:
                 raise HoldMismatchError(given.usage_key, "user_id")
             return await self._repository.put(session, use, kept, now=self._clock.now())
@@ -165,10 +165,10 @@ class FeedbackService:
         enough = len(uses) >= LEAST_RATED and len({use.subject_id for use in uses}) >= LEAST_RATERS
         evidence = evidence_of(
             asked,
-            method=f"mean scores (1 to 5) by {by}; `unhappy` is the fraction of scores of 1 and 2; correlations are Spearman's, of ranks",
+            method=f"mean scores (1 to 5) by {by}; `unhappy` is the fraction of 1 and 2; correlations are Spearman's, of ranks",
             sample=len(uses),
             sampled="uses with feedback",
-            uncertainty="95 % intervals: of means by their standard error, of fractions by Wilson, of correlations by Bonett and Wright",
+            uncertainty="95 % intervals: means by standard error, fractions by Wilson, correlations by Bonett and Wright",
             limits=[
                 f"groups with fewer than {LEAST_RATED} scores, or from fewer than {LEAST_RATERS} users, are left out",
                 f"correlations from fewer than {LEAST_PAIRS} uses are left out; a correlation is no cause",

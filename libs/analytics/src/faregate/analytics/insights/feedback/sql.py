@@ -27,7 +27,7 @@ on conflict (usage_key, subject_id) do update set
   sentiment_by = case when f.comment is distinct from excluded.comment then null else f.sentiment_by end,
   updated_at = case when {_SAID} is distinct from {_SAYS} then excluded.updated_at else f.updated_at end
 returning usage_key, feature_key, score, tags, comment, sentiment, sentiment_by, created_at, updated_at
-"""
+"""  # noqa: S608
 
 FEEDBACK_LIST = """
 select f.*, s.external_id as user_id from faregate.feedback f join faregate.subject s using (subject_id)

@@ -84,5 +84,3 @@ class UnreadText:
     subject_id: int
     updated_at: datetime
     text: str
-
-
