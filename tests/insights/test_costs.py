@@ -27,13 +27,16 @@ QUESTION = Question(TimeRange(NOW - timedelta(days=28), NOW, "UTC"))
 GPT = {"input_tokens": 2000, "output_tokens": 100}
 
 
-def keys(prefix: str, count: int, model: str = "gpt-4o", **counts: int) -> dict[str, ModelUsage]:
-    return {f"{prefix}-{n:04}": ModelUsage(model, tokens={**GPT, **counts}) for n in range(count)}
+def keys(
+    prefix: str, count: int, model: str = "gpt-4o", *, counts: Mapping[str, int] | None = None
+) -> dict[str, ModelUsage]:
+    return {f"{prefix}-{n:04}": ModelUsage(model, tokens={**GPT, **(counts or {})}) for n in range(count)}
 
 
 def hint_of(answer: Mapping[str, Any], kind: HintKind) -> Mapping[str, Any]:
-    (found,) = [hint for hint in answer["hints"] if hint["kind"] == kind]
-    return found
+    found: list[Mapping[str, Any]] = [hint for hint in answer["hints"] if hint["kind"] == kind]
+    assert len(found) == 1
+    return found[0]
 
 
 async def plant(study: Study, planted: dict[str, ModelUsage], *, user: str = "ada", feature: str = "chat") -> None:
@@ -109,7 +112,7 @@ async def test_a_prompt_that_could_be_cached_is_a_hint_with_its_amount(study: St
 
 @pytest.mark.parametrize("counts", [{"cache_read_tokens": 1500}, {"input_tokens": 900}])
 async def test_a_prompt_that_is_cached_or_too_short_is_no_hint(study: Study, counts: dict[str, int]) -> None:
-    await plant(study, keys("a", 60, **counts))
+    await plant(study, keys("a", 60, counts=counts))
 
     answer = (await study.insights.costs().savings(QUESTION)).result.answer
 
@@ -117,7 +120,7 @@ async def test_a_prompt_that_is_cached_or_too_short_is_no_hint(study: Study, cou
 
 
 async def test_a_cheaper_model_of_the_family_is_a_hint_priced_with_the_same_tokens(study: Study) -> None:
-    await plant(study, keys("a", 40, cache_read_tokens=1900))
+    await plant(study, keys("a", 40, counts={"cache_read_tokens": 1900}))
 
     hint = hint_of((await study.insights.costs().savings(QUESTION)).result.answer, HintKind.MODEL)
 

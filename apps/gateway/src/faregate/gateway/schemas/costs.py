@@ -44,7 +44,7 @@ class PriceBody(Body):
     prices: Annotated[dict[str, Usd], AtMost(100, least=1), Field(examples=[{"input_mtok": 1, "output_mtok": 4}])]
 
 
-class GrantBody(Body):
+class PlanGrantBody(Body):
     """The credits that a plan grants in a month of 30.4 days."""
 
     plan: ExternalId
@@ -65,7 +65,7 @@ class WhatIfBody(Body):
         default_factory=list[MarginBody], examples=[[{"marginPercent": 30}]]
     )
     prices: Annotated[list[PriceBody], AtMost(50)] = Field(default_factory=list[PriceBody])
-    grants: Annotated[list[GrantBody], AtMost(50)] = Field(default_factory=list[GrantBody])
+    grants: Annotated[list[PlanGrantBody], AtMost(50)] = Field(default_factory=list[PlanGrantBody])
     creditPriceUsd: Annotated[Usd, Field(gt=0)] | None = None  # noqa: N815
 
     def question(self, *, now: datetime) -> Question:

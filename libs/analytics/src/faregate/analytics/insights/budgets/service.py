@@ -8,8 +8,8 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.answers.trends import amount_of
-from faregate.analytics.insights.asking import evidence_of
 from faregate.analytics.insights.budgets.burn import burn_rate, elapsed_share, outlook_of
+from faregate.analytics.insights.budgets.evidence import budget_evidence
 from faregate.analytics.insights.budgets.repository import BudgetRepository
 from faregate.analytics.insights.budgets.values import Budget, BudgetOutlook, BudgetScope, BudgetSpec, BudgetStatus
 from faregate.analytics.insights.errors import UnknownBudgetError
@@ -142,7 +142,7 @@ class BudgetService:
         days = await self._reader.series(asked, "day")
         used = sum((amount_of(sums, amount) for sums in days.measures), Decimal(0))
         outlook, said = await self._outlook(spec, asked, window, days, amount, now)
-        elapsed = elapsed_share(window, now)
+        elapsed, facts = elapsed_share(window, now), sum(sums.facts for sums in days.measures)
         reached = levels_reached(used, spec.amount, spec.thresholds or self._thresholds)
         return BudgetStatus(
             budget=budget,
@@ -154,18 +154,8 @@ class BudgetService:
             burn=burn_rate(used, spec.amount, elapsed),
             level=reached[-1] if reached else None,
             outlook=outlook,
-            evidence=evidence_of(
-                asked,
-                method=f"{amount} of the facts of this {spec.period} so far{', and a forecast of its rest' if outlook else ''}",
-                sample=sum(sums.facts for sums in days.measures),
-                sampled="facts",
-                uncertainty="use so far is exact"
-                + (
-                    "; `low` and `high` add up the 80 % intervals of the single periods, so that they hold more than 80 %"
-                    if outlook
-                    else ", and the burn rate is its pace, without seasons"
-                ),
-                limits=said,
+            evidence=budget_evidence(
+                asked, spec.period, amount=amount, facts=facts, outlook=outlook is not None, limits=said
             ),
         )
 
@@ -174,26 +164,30 @@ class BudgetService:
     ) -> tuple[BudgetOutlook | None, Sequence[str]]:
         if not is_installed():
             return None, ['no forecast: the extra is not installed; pip install "faregate[insights]"']
-        unit: ForecastUnit = "day"
-        zone = time_zone(spec.timezone)
-        running = period_at(now, unit, zone)
-        horizon = len(periods_of(replace(asked.range, start=running), unit))
-        if horizon > HORIZONS["day"][1]:
-            unit, running = "month", period_at(now, "month", zone)
-            horizon = len(periods_of(replace(asked.range, start=running), unit))
+        unit, running, horizon = _ahead(asked, now)
         made = (await self._forecasts.forecast(asked, of=amount, unit=unit, horizon=horizon)).result
         if not made.enough:
             return None, made.evidence.limits
-        points = [_point(point) for point in made.answer["points"]]
-        amounts = [(day, amount_of(sums, amount)) for day, sums in zip(days.periods, days.measures, strict=True)]
+        used = [(day, amount_of(sums, amount)) for day, sums in zip(days.periods, days.measures, strict=True)]
         found = outlook_of(
-            points,
+            [_point(point) for point in made.answer["points"]],
             window,
             spec.amount,
-            complete=sum((used for day, used in amounts if day < running), Decimal(0)),
-            running=sum((used for day, used in amounts if day >= running), Decimal(0)),
+            complete=sum((each for day, each in used if day < running), Decimal(0)),
+            running=sum((each for day, each in used if day >= running), Decimal(0)),
         )
         return found, [f"the forecast is made once a {unit}: {made.evidence.method}", *made.evidence.limits]
+
+
+def _ahead(asked: Question, now: datetime) -> tuple[ForecastUnit, datetime, int]:
+    """Return the unit of the forecast, the start of its running period, and how many periods are left from that on."""
+    units: tuple[ForecastUnit, ...] = ("day", "month")
+    for unit in units:
+        running = period_at(now, unit, time_zone(asked.range.timezone))
+        left = len(periods_of(replace(asked.range, start=running), unit))
+        if left <= HORIZONS[unit][1]:
+            return unit, running, left
+    raise AssertionError("no period of a budget has more than twelve months")
 
 
 def check_spec(spec: BudgetSpec) -> None:

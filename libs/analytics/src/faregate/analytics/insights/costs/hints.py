@@ -1,4 +1,4 @@
-"""Saving hints: cacheable input, a cheaper model of the family, the batch tier. Pure."""
+"""Saving hints: cacheable input, cheaper model, batch tier. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ def families(book: PriceBook, used: Used) -> Families:
     """Return the models with a price, of the families of the models that were used."""
     wanted = {(provider, family_of(model, provider)) for model, provider, _ in used}
     owners = {provider for provider, _ in wanted}
-    known = [(provider, model) for provider, model in book.snapshot.models() if provider in owners]
+    known: list[tuple[str | None, str]] = [each for each in book.snapshot.models() if each[0] in owners]
     known += [(one.provider, one.model) for one in book.price_list.overrides if one.withdrawn_at is None]
     found: dict[tuple[str | None, str], dict[str, None]] = {}
     for provider, model in known:

@@ -108,6 +108,16 @@ class ScenarioSums:
     cost_usd: Decimal
     new_cost_usd: Decimal
 
+    @property
+    def before(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Credits, charged credits and cost as they were."""
+        return self.credits, self.charged, self.cost_usd
+
+    @property
+    def after(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Credits, charged credits and cost as they would have been."""
+        return self.new_credits, self.new_charged, self.new_cost_usd
+
 
 def scenario_answer(
     sums: Sequence[ScenarioSums],
@@ -159,17 +169,14 @@ def scenario_answer(
 
 
 def _sides(parts: Sequence[ScenarioSums], price: Decimal, new_price: Decimal) -> dict[str, Any]:
-    before = _side(
-        *(sum((getattr(each, name) for each in parts), _NOTHING) for name in ("credits", "charged", "cost_usd")), price
-    )
-    after = _side(
-        *(sum((getattr(e, name) for e in parts), _NOTHING) for name in ("new_credits", "new_charged", "new_cost_usd")),
-        new_price,
-    )
-    return {"before": before, "after": after}
+    return {
+        "before": _side([each.before for each in parts], price),
+        "after": _side([each.after for each in parts], new_price),
+    }
 
 
-def _side(credits: Decimal, charged: Decimal, cost_usd: Decimal, price: Decimal) -> dict[str, Decimal]:
+def _side(parts: Sequence[tuple[Decimal, Decimal, Decimal]], price: Decimal) -> dict[str, Decimal]:
+    credits, charged, cost_usd = (sum((part[place] for part in parts), _NOTHING) for place in range(3))
     revenue = charged * price
     return {
         "credits": credits,

@@ -1,12 +1,13 @@
 """Cost service: return on cost, saving hints, what-if calculations."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from faregate.analytics.insights.asking import ask_of, evidence_of, refuse_filters
+from faregate.analytics.insights.asking import ask_of, refuse_filters
+from faregate.analytics.insights.costs.evidence import returns_evidence, savings_evidence, what_if_evidence
 from faregate.analytics.insights.costs.hints import LEAST_LINES, saving_hints
 from faregate.analytics.insights.costs.line_models import (
     families,
@@ -19,7 +20,7 @@ from faregate.analytics.insights.costs.repository import CostRepository
 from faregate.analytics.insights.costs.returns import return_facts, return_total, return_usd
 from faregate.analytics.insights.costs.scenario import Proposal, scenario_answer
 from faregate.analytics.insights.costs.sql import LINE_FILTERS
-from faregate.analytics.insights.costs.values import LineSums, ReturnBy
+from faregate.analytics.insights.costs.values import ReturnBy
 from faregate.analytics.insights.customers.upsell import monthly_grants
 from faregate.analytics.insights.keeping import InsightKeeper
 from faregate.analytics.insights.series import complete_range
@@ -126,29 +127,17 @@ class CostService:
             found = await self._repository.returns(session, asked, by)
         parts = sorted(found, key=lambda sums: (return_usd(sums, price), str(sums.key)))
         total = return_total(parts)
-        answer = {"by": by, "credit_price_usd": price, "total": return_facts(total, price), "parts": []}
-        evidence = evidence_of(
-            asked,
-            method=f"charged credits at {price} USD less the provider cost, by {by}, of uses whose calls are all priced",
-            sample=total.uses,
-            sampled="uses whose cost is known",
-            uncertainty="exact sums of what was charged and what calls cost by their prices; providers' bills may differ",
-            limits=[
-                "credits count at the price of a credit, also those that were granted for nothing; refunds are not deducted",
-                "uses that are only recorded are charged 0 and lower the return; `credits` is their price",
-                f"{total.unpriced_uses} uses have a call without a price; they are apart, since their cost is not known",
-                *(["plans are those that users have now"] if by == "plan" else []),
-            ],
-        )
+        facts = [return_facts(part, price) for part in parts]
+        people: list[PersonFinding] = []
+        named: list[dict[str, Any]] = []
         if by == "user":
-            people = [
-                PersonFinding(int(part.key), rank, return_facts(part, price))
-                for rank, part in enumerate(parts[:_PEOPLE], start=1)
-                if part.key is not None
-            ]
-            return InsightResult(bool(parts), evidence, answer, people)
-        answer["parts"] = [{"name": part.key, **return_facts(part, price)} for part in parts]
-        return InsightResult(bool(parts), evidence, answer)
+            ranked = enumerate(zip(parts[:_PEOPLE], facts, strict=False), start=1)
+            people = [PersonFinding(int(part.key or 0), rank, each) for rank, (part, each) in ranked]
+        else:
+            named = [{"name": part.key, **each} for part, each in zip(parts, facts, strict=True)]
+        answer = {"by": by, "credit_price_usd": price, "total": return_facts(total, price), "parts": named}
+        evidence = returns_evidence(asked, by, total, price, listed=_PEOPLE)
+        return InsightResult(bool(parts), evidence, answer, people)
 
     async def _savings(self, question: Question) -> InsightResult:
         book = await self._prices.current()
@@ -159,23 +148,13 @@ class CostService:
             family = await asyncio.to_thread(families, book, used)
             bands = limits_of_bands(book, used, family, asked.range.start, asked.range.end)
             sums, others = await self._repository.lines(session, asked, bands)
-        hints = await asyncio.to_thread(saving_hints, sums, finder(book), family, bands)
         lines = sum(each.lines for each in sums)
-        evidence = evidence_of(
-            asked,
-            method="the tokens of priced lines at other prices of the price book, each day at its own; `rule` says which",
-            sample=lines,
-            sampled="priced lines of settled uses",
-            uncertainty="exact for these tokens under the assumption of each hint; savings of several hints do not add up",
-            limits=[
-                f"features with fewer than {LEAST_LINES} lines of a model have no hint",
-                "nothing is known of the quality of another model, of the text of prompts, and of how long a call may take",
-                "a batch tier is only known where the price book has a price for it",
-                f"{others} lines with audio, images, searches or contradicting counts are left out",
-            ],
-        )
-        answer = {"cost_usd": _total_cost(sums), "hints": [hint.as_json for hint in hints]}
-        return InsightResult(lines >= LEAST_LINES, evidence, answer if lines >= LEAST_LINES else {})
+        evidence = savings_evidence(asked, lines=lines, others=others)
+        if lines < LEAST_LINES:
+            return InsightResult(False, evidence, {})
+        hints = await asyncio.to_thread(saving_hints, sums, finder(book), family, bands)
+        cost = sum((each.cost_usd for each in sums), Decimal(0))
+        return InsightResult(True, evidence, {"cost_usd": cost, "hints": [hint.as_json for hint in hints]})
 
     async def _check(self, proposal: Proposal) -> None:
         catalog = await self._catalog.current()
@@ -184,14 +163,10 @@ class CostService:
                 raise InvalidError(
                     f"margins.feature {margin.feature!r} is no feature; GET /api/features lists them", param="margins"
                 )
-        named = {
-            "margins": [margin.plan for margin in proposal.margins],
-            "grants": [each.plan for each in proposal.grants],
-        }
-        for param, plans in named.items():
-            for plan in plans:
-                if plan is not None and plan not in catalog.plans:
-                    raise InvalidError(f"{param}.plan {plan!r} is no plan; GET /api/plans lists them", param=param)
+        named: list[tuple[str, str | None]] = [("margins", each.plan) for each in proposal.margins]
+        for param, plan in (*named, *(("grants", each.plan) for each in proposal.grants)):
+            if plan is not None and plan not in catalog.plans:
+                raise InvalidError(f"{param}.plan {plan!r} is no plan; GET /api/plans lists them", param=param)
         for price in proposal.prices:
             card_of(price.prices)
 
@@ -215,22 +190,5 @@ class CostService:
             grants=grants,
             new_grants={**grants, **{grant.plan: grant.monthly_credits for grant in proposal.grants}},
         )
-        evidence = evidence_of(
-            asked,
-            method="each line of each settled use priced again under the proposal, rounded up as a settlement rounds it",
-            sample=answer["uses"],
-            sampled="settled uses with lines",
-            uncertainty="exact for these uses; that people would have used as much at other prices is an assumption",
-            limits=[
-                "uses without lines (fixed prices, debits) are not in it, and lines at a margin of -100 % keep it",
-                "a use that was charged in full is charged in full; one that was not pays no more than it did",
-                "plans are those that users have now; refunds are not deducted",
-                f"{answer['unpriced_lines']} lines have no price under the proposal and count as they were",
-                *(["a proposed price of a model has no tiers"] if proposal.prices else []),
-            ],
-        )
+        evidence = what_if_evidence(asked, proposal, uses=answer["uses"], unpriced=answer["unpriced_lines"])
         return InsightResult(answer["uses"] > 0, evidence, answer if answer["uses"] else {})
-
-
-def _total_cost(sums: Sequence[LineSums]) -> Decimal:
-    return sum((each.cost_usd for each in sums), Decimal(0))

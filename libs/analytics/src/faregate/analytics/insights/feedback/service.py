@@ -4,14 +4,14 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.insights.asking import ask_of, evidence_of, refuse_filters
+from faregate.analytics.insights.asking import ask_of, refuse_filters
+from faregate.analytics.insights.feedback.evidence import satisfaction_evidence
 from faregate.analytics.insights.feedback.interfaces import ISentimentModel, NoSentiment
-from faregate.analytics.insights.feedback.rank_correlation import LEAST_PAIRS
 from faregate.analytics.insights.feedback.repository import FeedbackRepository
 from faregate.analytics.insights.feedback.satisfaction import LEAST_RATED, LEAST_RATERS, satisfaction_answer
 from faregate.analytics.insights.feedback.values import (
@@ -159,25 +159,11 @@ class FeedbackService:
 
     async def _satisfaction(self, question: Question, by: SatisfactionBy) -> InsightResult:
         asked = complete_range(question, "day", now=self._clock.now(), count=RATED_DAYS)
-        span: tuple[datetime, datetime] = (asked.range.start, asked.range.end)
+        span, feature = asked.range, asked.filters.feature
         async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
-            uses = await self._repository.rated(session, start=span[0], end=span[1], feature=asked.filters.feature)
-        enough = len(uses) >= LEAST_RATED and len({use.subject_id for use in uses}) >= LEAST_RATERS
-        evidence = evidence_of(
-            asked,
-            method=f"mean scores (1 to 5) by {by}; `unhappy` is the fraction of 1 and 2; correlations are Spearman's, of ranks",
-            sample=len(uses),
-            sampled="uses with feedback",
-            uncertainty="95 % intervals: means by standard error, fractions by Wilson, correlations by Bonett and Wright",
-            limits=[
-                f"groups with fewer than {LEAST_RATED} scores, or from fewer than {LEAST_RATERS} users, are left out",
-                f"correlations from fewer than {LEAST_PAIRS} uses are left out; a correlation is no cause",
-                "only people who give feedback are counted, and some give more than others: they need not be like all users",
-                *(["a use of several models counts for each of them"] if by == "model" else []),
-                *(["`price` is the credits of a use, in four bands with about as many uses"] if by == "price" else []),
-            ],
-        )
-        if not enough:
+            uses = await self._repository.rated(session, start=span.start, end=span.end, feature=feature)
+        evidence = satisfaction_evidence(asked, by, uses=len(uses))
+        if len(uses) < LEAST_RATED or len({use.subject_id for use in uses}) < LEAST_RATERS:
             return InsightResult(False, evidence, {})
         return InsightResult(True, evidence, await asyncio.to_thread(satisfaction_answer, uses, by))
 
