@@ -12,6 +12,11 @@ _COMMANDS: Mapping[str, str] = {
     "POST /api/transactions/{id}/refund": "faregate refund {id}",
     "PUT /api/organizations/{owner}": "faregate organizations set {owner}",
     "PUT /api/features/{key}": "faregate features apply FILE",
+    "GET /api/features": "faregate features list",
+    "GET /api/plans": "faregate plans list",
+    "GET /api/budgets": "faregate insights budgets",
+    "GET /api/analytics/anomalies": "faregate insights anomalies",
+    "GET /api/analytics/segments/rules": "faregate insights segment list",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
 }

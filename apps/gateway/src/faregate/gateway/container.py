@@ -13,12 +13,15 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
+from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exploration import ExplorationController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
+from faregate.gateway.controllers.feedback import FeedbackController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
@@ -189,6 +192,11 @@ class GatewayContainer(FaregateContainer):
     insights_controller: providers.Provider[InsightsController] = providers.Singleton(
         InsightsController, host.forecasts, host.anomalies, host.customers, host.run_outs, host.clock
     )
+    costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
+    budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
+        FeedbackController, host.feedback, host.clock
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -252,6 +260,9 @@ class GatewayContainer(FaregateContainer):
         analytics_controller,
         exploration_controller,
         insights_controller,
+        costs_controller,
+        budgets_controller,
+        feedback_controller,
         dead_letters_controller,
         quotas_controller,
         meters_controller,

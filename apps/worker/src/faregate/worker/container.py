@@ -133,6 +133,7 @@ class WorkerContainer(FaregateContainer):
         InsightsContainer,
         settings=host.settings,
         database=host.database,
+        subjects=host.subjects,
         clock=host.clock,
         facts=host.analytics.container.facts,
         models=host.analytics.container.known_models,
@@ -140,12 +141,18 @@ class WorkerContainer(FaregateContainer):
         analytics=host.questions,
         quotas=quota_service,
         catalog=host.catalog,
+        prices=host.price_service,
+        redactor=host.redactor,
+        sentiment=host.sentiment,
         channels=channels,
     )
     forecasts = insights.container.forecasts
     anomalies = insights.container.anomalies
     customers = insights.container.customers
     run_outs = insights.container.run_outs
+    costs = insights.container.costs
+    budgets = insights.container.budgets
+    feedback = insights.container.feedback
     insight_jobs = insights.container.jobs
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(

@@ -17,9 +17,12 @@ from faregate.gateway.schemas.base import Answer
 __all__ = [
     "AdoptionAnswer",
     "AnomalyAnswer",
+    "CamelAnswer",
     "ChurnAnswer",
     "CohortsAnswer",
+    "EvidenceAnswer",
     "ForecastAnswer",
+    "InsightAnswer",
     "RunOutsAnswer",
     "SegmentRuleAnswer",
     "SegmentsAnswer",

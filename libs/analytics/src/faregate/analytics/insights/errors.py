@@ -4,7 +4,7 @@ from uuid import UUID
 
 from faregate.core.errors import NotFoundError
 
-__all__ = ["UnknownAnomalyError", "UnknownSegmentError"]
+__all__ = ["UnknownAnomalyError", "UnknownBudgetError", "UnknownSegmentError"]
 
 
 class UnknownAnomalyError(NotFoundError):
@@ -12,6 +12,13 @@ class UnknownAnomalyError(NotFoundError):
 
     def __init__(self, anomaly_id: UUID | str) -> None:
         super().__init__(f"there is no anomaly {anomaly_id}; GET /api/analytics/anomalies lists them", param="id")
+
+
+class UnknownBudgetError(NotFoundError):
+    """No budget has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no budget {name!r}; GET /api/budgets lists them", param="name")
 
 
 class UnknownSegmentError(NotFoundError):

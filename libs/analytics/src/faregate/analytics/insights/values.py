@@ -23,6 +23,10 @@ class InsightKind(StrEnum):
     SEGMENTS = "segments"
     UPSELL = "upsell"
     RUN_OUTS = "run_outs"
+    RETURNS = "returns"
+    SAVINGS = "savings"
+    WHAT_IF = "what_if"
+    SATISFACTION = "satisfaction"
 
 
 @dataclass(frozen=True, slots=True)

@@ -452,6 +452,13 @@ class Settings(BaseSettings):
         description="hours in which alerts of anomalies wait until they end; without it alerts are sent at once",
         examples=["22-7"],
     )
+    feedback_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long feedback on uses is kept after it was last given",
+        examples=["400"],
+    )
     smtp_url: SecretStr | None = Field(
         default=None,
         description="mail server: smtp:// (STARTTLS where it offers it; ?starttls=required or never) or smtps://",
