@@ -1,13 +1,16 @@
 """Insights in a real browser: results with their evidence, too little history as such, anomalies that are judged."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from playwright.async_api import Page, expect
 
 from support.browsing import Desk
 
 TABS = {
-    "run-outs": "gita", "cohorts": "Retention", "churn": "expected to be gone", "segments": "champions", "upsell": "pro",
+    "run-outs": "gita", "cohorts": "Retention", "churn": "expected to be gone", "segments": "champions", "upsell": "pro", "costs": "Cheaper model of the family",
+    "satisfaction": "slow", "budgets": "ai_chat_v1",
 }  # fmt: skip
 """A word of each page's result."""
 
@@ -84,4 +87,53 @@ async def test_a_segment_is_declared_and_a_wrong_condition_explained(desk: Desk)
     await page.get_by_role("button", name="Preview").click()
     await page.get_by_role("button", name="Yes, do it").click()
     await expect(page.get_by_role("row", name=re.compile("^vip"))).to_contain_text("credits >= 100.5")
+    await page.context.close()
+
+
+async def test_the_past_at_another_margin_is_priced_again_to_the_last_digit(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights/what-if?tz=UTC&range=7d")
+    await expect(page.get_by_text("Enter a margin, a price or a grant")).to_be_visible()
+    await page.get_by_label("Margin %").fill("44")
+    await page.get_by_role("button", name="Calculate").click()
+    await expect(page).to_have_url(re.compile("w_margin=44"))
+    await loaded(page)
+    start = f"{datetime.now(UTC) - timedelta(days=6):%Y-%m-%d}"
+    body = {
+        "margins": [{"marginPercent": 44}],
+        "startDate": start,
+        "endDate": f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}",
+    }
+    answer = (await desk.gateway.post("/api/analytics/what-if", body)).data
+    row = page.get_by_role("row", name=re.compile("^Credits"))
+    for side in ("before", "after"):
+        await expect(row).to_contain_text(f"{answer[side]['credits']:,}")
+    await page.context.close()
+
+
+async def test_a_model_s_uses_are_priced_again_from_the_page_of_prices(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/prices?priced=gpt-4o&range=7d")
+    await loaded(page)
+    await page.get_by_label("Input, million tokens", exact=True).fill("5")
+    await page.get_by_role("button", name="Calculate").click()
+    await loaded(page)
+    cost = page.get_by_role("row", name=re.compile("^Provider cost"))
+    before, after = [
+        Decimal(re.sub(r"[^0-9.]", "", await cost.locator("td").nth(place).inner_text())) for place in (1, 2)
+    ]
+    assert after > before > 0
+    await page.context.close()
+
+
+async def test_a_budget_is_declared_with_a_preview_and_shows_its_use(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights/budgets")
+    await page.get_by_role("button", name="New budget").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("all-cost")
+    await dialog.get_by_label("Unit").select_option("cost_usd")
+    await dialog.get_by_label("Amount").fill("250")
+    await dialog.get_by_role("button", name="Preview").click()
+    await expect(dialog.locator("ins", has_text="all-cost")).to_be_visible()
+    assert [budget["name"] for budget in (await desk.gateway.get("/api/budgets")).data] == ["chat"]
+    await page.get_by_role("button", name="Yes, do it").click()
+    await expect(page.get_by_role("row", name=re.compile("^all-cost"))).to_contain_text("/ $250")
     await page.context.close()

@@ -1,5 +1,6 @@
 """A deployment that is looked after: months of users, plans, prices, quotas, keys, webhooks, dead letters, an odd hour."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,7 @@ async def operate(gateway: Gateway, *, users: int = 70, days: int = 120) -> None
     await _define(gateway)
     await _bury(gateway)
     await _spend(gateway)
+    await _talk(gateway)
     await gateway.container.roller().run()
     await gateway.container.anomalies().check()
 
@@ -70,8 +72,34 @@ async def _define(gateway: Gateway) -> None:
     await gateway.put("/api/quotas", {"owner_id": "user-01", "meter": "credits", "limit": 300, "period": "month"})
     await gateway.put("/api/quotas", {"owner_id": "*", "meter": "credits", "limit": 500_000, "period": "month", "hard": True})  # fmt: skip
     await gateway.post("/api/webhooks", {"url": "https://93.184.215.14/hooks/faregate", "events": ["credits.low", "usage.alert"], "description": "billing"})  # fmt: skip
+    await gateway.put("/api/budgets/chat", {"scope": "feature", "value": "ai_chat_v1", "amount": 60_000, "emails": ["owner@example.com"]})  # fmt: skip
     for name, scopes in (("billing", ["wallets:read", "credits:process"]), ("reports", ["analytics:read"])):
         await gateway.post("/api/keys", {"name": name, "scopes": scopes, "spend_cap": {"credits": 500}})
+
+
+async def _talk(gateway: Gateway, *, uses: int = 30, users: int = 5) -> None:
+    """Settle uses of models yesterday, and rate them."""
+    for number in range(users):
+        await gateway.grant(f"talk-{number}", 100)
+
+    async def use(number: int) -> None:
+        user, key = f"talk-{number % users}", f"talk-{number:02}"
+        usages = [{"ai_model": "gpt-4o", "input_tokens": 2000 + 50 * number, "output_tokens": 100}]
+        assert (await gateway.end(user, "ai_chat_v1", usage_key=key, usages=usages, duration=900)).status == 200
+        rated = {"usage_key": key, "score": 5 - number % 4, "tags": ["slow"] if number % 4 == 3 else []}
+        assert (await gateway.post("/api/feedback", rated)).status == 201
+
+    await asyncio.gather(*map(use, range(uses)))
+    await _move(gateway, "talk-", timedelta(days=1), ("usage_line", "settled_at"), ("usage_event", "time"))
+
+
+async def _move(gateway: Gateway, prefix: str, back: timedelta, *columns: tuple[str, str]) -> None:
+    """Move what was settled just now into the past."""
+    async with gateway.database.transaction() as session:
+        for table, column in (*columns, ("charge", "settled_at"), ("charge", "created_at")):
+            sql = f"""update faregate.{table} set {column} = {column} - cast(:back as interval)
+              where starts_with(usage_key, :prefix) returning 1"""
+            await gateway.database.rows(session, sql, back=back, prefix=prefix)
 
 
 async def _bury(gateway: Gateway) -> None:
@@ -82,15 +110,15 @@ async def _bury(gateway: Gateway) -> None:
             await gateway.database.rows(session, sql, queue=queue, body=b'{"note": "hello"}', reason=reason)
 
 
-async def _spend(gateway: Gateway, *, days: int = 30) -> None:
+async def _spend(gateway: Gateway, *, days: int = 21) -> None:
     """Charge two wallets daily in the past, so that the day on which they run out can be told."""
-    now = datetime.now(UTC)
     for user, credits in (("dora", 9), ("gita", 4)):
-        await gateway.grant(user, credits * days)
-        for back in range(days, 0, -1):
-            key = f"past-{user}-{back}"
-            debit = {"credits": credits, "service": "chat", "usage_key": key}
+        await gateway.grant(user, credits * 2 * days)
+
+        async def charge(back: int, user: str = user, credits: int = credits) -> None:
+            debit = {"credits": credits, "service": "chat", "usage_key": f"past-{user}-{back:02}"}
             assert (await gateway.post(f"/api/wallets/{user}/debits", debit)).status == 201
-            sql = "update faregate.charge set settled_at = :at where usage_key = :key returning 1"
-            async with gateway.database.transaction() as session:
-                await gateway.database.rows(session, sql, key=key, at=now - timedelta(days=back))
+
+        await asyncio.gather(*map(charge, range(days)))
+        for back in range(days):
+            await _move(gateway, f"past-{user}-{back:02}", timedelta(days=back + 1))
