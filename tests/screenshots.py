@@ -36,7 +36,7 @@ SIZES = {"desktop": {"width": 1360, "height": 980}, "phone": {"width": 390, "hei
 
 
 ROOT = Path(__file__).parents[1]
-SHOWN = ("overview", "explore", "wallet", "portal")
+SHOWN = ("overview", "explore", "wallet", "portal", "insights")
 """Pages whose light desktop picture is in the documentation."""
 
 

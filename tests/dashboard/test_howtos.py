@@ -16,11 +16,14 @@ PORTAL = Page.of("docs/howto/embed-the-customer-page.md")
 
 
 async def test_the_commands_of_the_dashboard_page_run(desk: Desk) -> None:
-    sign_in, stream = DASHBOARD.blocks("bash")
+    sign_in, preview, stream = DASHBOARD.blocks("bash")
     signed_in = await asyncio.to_thread(sign_in.run, URL=desk.url, KEY=KEY)
+    before = (await desk.gateway.get("/api/wallets/ada")).data["credits"]
+    shown = exact_json.loads((await asyncio.to_thread(preview.run, URL=desk.url, KEY=KEY)).encode())["data"]
     sent = await asyncio.to_thread(stream.run, URL=desk.url, KEY=KEY)
 
     assert exact_json.loads(signed_in.encode())["data"]["id"] == "bootstrap"
+    assert (shown["credits"], (await desk.gateway.get("/api/wallets/ada")).data["credits"]) == (before + 5, before)
     assert "event: usage" in sent
 
 

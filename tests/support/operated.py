@@ -90,7 +90,14 @@ async def _talk(gateway: Gateway, *, uses: int = 30, users: int = 5) -> None:
         assert (await gateway.post("/api/feedback", rated)).status == 201
 
     await asyncio.gather(*map(use, range(uses)))
-    await _move(gateway, "talk-", timedelta(days=1), ("usage_line", "settled_at"), ("usage_event", "time"))
+    await _move(
+        gateway,
+        "talk-",
+        timedelta(days=1),
+        ("usage_line", "settled_at"),
+        ("usage_event", "time"),
+        ("feedback", "updated_at"),
+    )
 
 
 async def _move(gateway: Gateway, prefix: str, back: timedelta, *columns: tuple[str, str]) -> None:
