@@ -40,7 +40,7 @@ def _odd_hour() -> Iterator[dict[str, Any]]:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     for back in range(400, 0, -1):
         at = hour - timedelta(hours=back) + timedelta(minutes=1)
-        size = 10 if back > 1 else 4000
+        size = 10 if back > 1 else 400
         common = {"user_id": "batch", "service": "nightly", "feature_key": "summarise", "time": at}
         yield {**common, "kind": "request", "latency_ms": 900, "status": 200}
         yield {**common, "kind": "line", "model": "gpt-4o", "provider": "openai", "input_tokens": size * 100, "credits": size, "cost_usd": Decimal(size) / 200}  # fmt: skip

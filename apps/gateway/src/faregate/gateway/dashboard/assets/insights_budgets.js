@@ -5,13 +5,14 @@ import { empty, fill, h, problem, skeleton } from "./dom.js";
 import { words } from "./forms.js";
 import * as fmt from "./format.js";
 import { evidence } from "./insight_card.js";
-import { actions, badge, button, column, number } from "./listing.js";
+import { actions, badge, button, column, long, number } from "./listing.js";
 import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
 
 const SCOPES = ["business", "feature", "model", "organization"];
 const PERIODS = ["day", "week", "month", "quarter", "year"];
 const at = (name) => `/api/budgets/${encodeURIComponent(name)}`;
+const guess = (row, value) => fmt.estimate(row.unit === "cost_usd" ? "cost" : "credits", value);
 const amount = (row, value) => (row.unit === "cost_usd" ? fmt.usd(value) : fmt.credits(value));
 const about = (row) => (row.scope === "business" ? t("budget_business") : `${t(`budget_${row.scope}`)} ${row.value}`);
 const declared = (row) => row && Object.fromEntries(["name", "scope", "value", "unit", "amount", "period", "timezone", "thresholds", "emails", "active"].map((key) => [key, row[key]]));
@@ -35,7 +36,7 @@ function used(row) {
 function outlook(row) {
   if (!row.outlook) return h("div", {}, t("not_enough"), evidence(row));
   const { expected, low, high, runs_out_at: empty_at } = row.outlook;
-  return [h("div", {}, t("budget_outlook", { expected: amount(row, expected), low: amount(row, low), high: amount(row, high) })), empty_at && h("div", { className: "down" }, t("quota_runs_out", { time: fmt.time(empty_at) })), evidence(row)];
+  return [h("div", {}, t("budget_outlook", { expected: guess(row, expected), low: guess(row, low), high: guess(row, high) })), empty_at && h("div", { className: "down" }, t("quota_runs_out", { time: fmt.time(empty_at) })), evidence(row)];
 }
 
 export function cards({ may }) {
@@ -45,7 +46,7 @@ export function cards({ may }) {
   async function load() {
     try {
       const { data } = await get("/api/budgets");
-      const made = table([column("name"), column("scope", { label: t("about"), value: about, show: about }), column("used", { show: used }), number("burn", { label: t("burn"), show: (row) => (row.burn === null ? "—" : fmt.estimate("credits", row.burn)) }), column("outlook", { label: t("expected"), value: (row) => row.outlook?.expected, show: outlook }), actions((row) => writes && button(t("edit"), () => edit(row, load)), (row) => writes && button(t("delete"), () => remove(row), "danger"))], data, { quiet: true, caption: t("tab_budgets"), name: "budgets" });
+      const made = table([column("name"), column("scope", { label: t("about"), value: about, show: about }), column("used", { show: used }), number("burn", { label: t("burn"), show: (row) => (row.burn === null ? "—" : fmt.estimate("credits", row.burn)) }), column("outlook", { label: t("expected"), value: (row) => row.outlook?.expected, show: long(outlook) }), actions((row) => writes && button(t("edit"), () => edit(row, load)), (row) => writes && button(t("delete"), () => remove(row), "danger"))], data, { quiet: true, caption: t("tab_budgets"), name: "budgets" });
       fill(place, h("div", { className: "head" }, h("h2", {}, t("tab_budgets")), h("span", { className: "fill" }), writes && button(t("make_budget"), () => edit(null, load)), saveButton(made)), h("p", { className: "chart-summary" }, t("about_budgets")), data.length ? made : empty(t("no_budgets"), `curl -X PUT …${at("chat-month")} -d '{"amount": 10000}'`));
     } catch (error) { fill(place, problem(error, load)); }
   }

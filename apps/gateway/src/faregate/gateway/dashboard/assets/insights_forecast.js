@@ -1,7 +1,7 @@
 // The forecast, with its back-test and what earlier forecasts said.
 import { get } from "./api.js";
 import { choice, chosen } from "./choices.js";
-import { fill, h } from "./dom.js";
+import { fill, h, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
 import { insightCard, named } from "./insight_card.js";
 import { intervalChart } from "./interval_chart.js";
@@ -26,7 +26,7 @@ async function past(of, unit, points) {
 
 function result(data) {
   const { amount: of, unit } = data;
-  const chart = h("div", { className: "chart" });
+  const chart = h("div", {}, skeleton(true));
   const draw = (before) => fill(chart, intervalChart([...before, ...data.points], { of, unit }));
   past(of, unit, data.points).then(draw, () => draw([]));
   const shown = (key, label) => number(key, { label: t(label), show: (row) => fmt.estimate(of, row[key]) });
