@@ -26,7 +26,7 @@ LINE_FILTERS = {
 
 _COUNTS = ", ".join(f"coalesce((l.tokens->>'{name}')::bigint, 0) as {name}" for name in PLAIN_COUNTS)
 _NAMES = "array[" + ", ".join(f"'{name}'" for name in PLAIN_COUNTS) + "]"
-WORK_MEMORY = "select set_config('work_mem', '256MB', true)"
+WORK_MEMORY = "select set_config('work_mem', '256MB', true), set_config('jit', 'off', true)"
 """Lets one transaction sort and group a million lines in memory."""
 
 _QUANTILE, _WINDOW_SECONDS = 0.05, 300
