@@ -182,7 +182,7 @@ async def test_feedback_is_forgotten_when_its_retention_is_over(study: Study) ->
 
 
 def test_equal_values_share_the_mean_of_their_ranks() -> None:
-    assert mean_ranks([Decimal(3), Decimal(1), Decimal(3), Decimal(2)]) == [3.5, 1.0, 3.5, 2.0]
+    assert mean_ranks([3.0, 1.0, 3.0, 2.0]) == [3.5, 1.0, 3.5, 2.0]
 
 
 def test_a_rank_correlation_has_the_published_interval_and_needs_thirty_pairs() -> None:

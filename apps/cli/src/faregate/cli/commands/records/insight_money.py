@@ -206,7 +206,7 @@ def _margin(text: str) -> ProposedMargin:
     percent, *named = text.split()
     about = _named(named, param="margin")
     if about.keys() - {"feature", "model", "plan"}:
-        raise InvalidError(f"{text!r} is not a margin such as '40 feature=essay plan=small'", param="margin")
+        raise InvalidError(f"margin must be such as '40 feature=essay plan=small', not {text!r}", param="margin")
     return ProposedMargin(decimal_of(percent, param="margin"), **about)
 
 

@@ -9,7 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.conditions_sql import parameters
 from faregate.analytics.insights.costs.scenario import PricedModel, Proposal, ScenarioSums
-from faregate.analytics.insights.costs.sql import line_models_sql, line_sums_sql, returns_sql, scenario_sql
+from faregate.analytics.insights.costs.sql import (
+    WORK_MEMORY,
+    line_models_sql,
+    line_sums_sql,
+    returns_sql,
+    scenario_sql,
+)
 from faregate.analytics.insights.costs.values import LineGroup, LineSums, ReturnBy, ReturnSums
 from faregate.analytics.question.filters import Question
 from faregate.core.db.database import Database
@@ -62,6 +68,7 @@ class CostRepository:
         Args:
             bands: the sizes of input at which prices change, ascending.
         """
+        await self._database.rows(session, WORK_MEMORY)
         rows = await self._database.rows(
             session, line_sums_sql(question.filters), **parameters(question), bands=list(bands)
         )
@@ -89,6 +96,7 @@ class CostRepository:
             given |= {f"margin_feature_{n}": margin.feature} if margin.feature is not None else {}
             given |= {f"margin_models_{n}": list(spellings[margin.model])} if margin.model is not None else {}
             given |= {f"margin_plan_{n}": margin.plan} if margin.plan is not None else {}
+        await self._database.rows(session, WORK_MEMORY)
         rows = await self._database.rows(
             session,
             scenario_sql(question.filters, [margin.conditions for margin in ordered]),

@@ -7,7 +7,7 @@ from faregate.analytics.insights.costs.values import ReturnBy
 from faregate.analytics.question.filters import Filters
 from faregate.usage.pricing.linear_prices import PLAIN_COUNTS
 
-__all__ = ["LINE_FILTERS", "line_models_sql", "line_sums_sql", "returns_sql", "scenario_sql"]
+__all__ = ["LINE_FILTERS", "WORK_MEMORY", "line_models_sql", "line_sums_sql", "returns_sql", "scenario_sql"]
 
 _KEYS: dict[ReturnBy, tuple[str, str]] = {
     "feature": ("e.feature_key", ""),
@@ -26,6 +26,9 @@ LINE_FILTERS = {
 
 _COUNTS = ", ".join(f"coalesce((l.tokens->>'{name}')::bigint, 0) as {name}" for name in PLAIN_COUNTS)
 _NAMES = "array[" + ", ".join(f"'{name}'" for name in PLAIN_COUNTS) + "]"
+WORK_MEMORY = "select set_config('work_mem', '256MB', true), set_config('jit', 'off', true)"
+"""Lets one transaction sort and group a million lines in memory."""
+
 _QUANTILE, _WINDOW_SECONDS = 0.05, 300
 
 
@@ -76,7 +79,8 @@ def line_sums_sql(filters: Filters) -> str:
     cached = "cache_read_tokens + cache_write_tokens"
     return f"""
     with lines as (
-      select c.feature_key, l.model, l.provider, l.service_tier, l.provider_cost_usd, l.settled_at, c.created_at, {_COUNTS},
+      select c.feature_key collate "C" as feature_key, l.model collate "C" as model, l.provider collate "C" as provider,
+        l.service_tier collate "C" as service_tier, l.provider_cost_usd, l.settled_at, c.created_at, {_COUNTS},
         l.tokens - {_NAMES} = '{{}}' as plain
       from faregate.usage_line l join faregate.charge c using (usage_key)
       where {_line_conditions(filters)} and l.model is not null and l.provider_cost_usd is not null
@@ -102,38 +106,32 @@ def scenario_sql(filters: Filters, margins: Sequence[Sequence[str]]) -> str:
         for n, names in enumerate(margins)
     )
     margin = f"case when l.margin_percent <= -100 then l.margin_percent{cases} else l.margin_percent end"
-    priced = " + ".join(f"case when {name} = 0 then 0 else {name} * p_{name} end" for name in PLAIN_COUNTS)
-    unit_columns = ", ".join(f"p_{name}" for name in PLAIN_COUNTS)
+    priced = " + ".join(f"case when k.{name} = 0 then 0 else k.{name} * p.{name} end" for name in PLAIN_COUNTS)
+    unit_columns = ", ".join(PLAIN_COUNTS)
     unit_arrays = ", ".join(f"cast(:p_{name} as numeric[])" for name in PLAIN_COUNTS)
+    fits = "k.input_tokens >= k.cache_read_tokens + k.cache_write_tokens"
     return f"""
-    with lines as (
-      select l.usage_key, c.feature_key, w.plan, c.subject_id, c.rule, c.consumed, c.charged, l.credits,
-        l.provider_cost_usd as cost,
-        l.price_version = 'unpriced' as was_unpriced, p.model is not null as repriced, l.tokens - {_NAMES} = '{{}}' as plain,
-        l.margin_percent as old_margin, {margin} as margin, p.call, {unit_columns}, {_COUNTS}
+    with uses as (
+      select c.feature_key, w.plan, c.subject_id, c.rule, c.consumed, c.charged, sum(l.credits) as old_lines,
+        sum(coalesce(r.credits, l.credits)) as new_lines, coalesce(sum(l.provider_cost_usd), 0) as old_cost,
+        coalesce(sum(coalesce(x.cost, l.provider_cost_usd)), 0) as new_cost,
+        bool_or(l.price_version = 'unpriced') as was_unpriced, count(*) as lines,
+        count(*) filter (where x.cost is null and (p.model is not null or l.price_version = 'unpriced')) as unpriced
       from faregate.usage_line l join faregate.charge c using (usage_key)
       left join faregate.wallet w on w.wallet_id = c.subject_id
       left join unnest(cast(:price_models as text[]), cast(:price_providers as text[]), cast(:price_calls as numeric[]),
         {unit_arrays}) as p (model, provider, call, {unit_columns})
         on p.model = l.model and p.provider is not distinct from l.provider
+      cross join lateral (select {_COUNTS}, l.tokens - {_NAMES} = '{{}}' as plain offset 0) k
+      cross join lateral (select case when p.model is null then l.provider_cost_usd
+        when k.plain and {fits} then p.call + {priced} end as cost, {margin} as margin offset 0) x
+      cross join lateral (select x.cost * (100 + x.margin) as price, cast(:divisor as numeric) as divisor offset 0) y
+      cross join lateral (select case when x.cost is null then null
+        when p.model is null and x.margin = l.margin_percent and not cast(:all_credits as boolean) then l.credits
+        when x.margin <= -100 then 0
+        else (div(y.price, y.divisor) + (mod(y.price, y.divisor) > 0)::int) * cast(:quantum as numeric) end as credits) r
       where {_line_conditions(filters)}
-    ), costed as (
-      select *, case when repriced then case when plain and input_tokens >= cache_read_tokens + cache_write_tokens
-        then call + {priced} end else cost end as new_cost
-      from lines
-    ), priced as (
-      select *, case when new_cost is null then null
-        when not repriced and margin = old_margin and not cast(:all_credits as boolean) then credits
-        when margin <= -100 then 0
-        else (div(new_cost * (100 + margin), cast(:divisor as numeric))
-          + (mod(new_cost * (100 + margin), cast(:divisor as numeric)) > 0)::int) * cast(:quantum as numeric) end as new_credits
-      from costed
-    ), uses as (
-      select usage_key, feature_key, plan, subject_id, rule, consumed, charged, sum(credits) as old_lines,
-        sum(coalesce(new_credits, credits)) as new_lines, coalesce(sum(cost), 0) as old_cost,
-        coalesce(sum(coalesce(new_cost, cost)), 0) as new_cost, bool_or(was_unpriced) as was_unpriced,
-        count(*) as lines, count(*) filter (where new_cost is null and (repriced or was_unpriced)) as unpriced
-      from priced group by 1, 2, 3, 4, 5, 6, 7
+      group by c.usage_key, w.wallet_id
     ), outcomes as (
       select *, case when was_unpriced then greatest(consumed, new_lines) else consumed - old_lines + new_lines end
         as new_consumed

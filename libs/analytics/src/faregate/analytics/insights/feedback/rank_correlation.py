@@ -28,7 +28,7 @@ def rank_correlation(pairs: Sequence[tuple[Decimal, Decimal]]) -> RankCorrelatio
     """Return the correlation of the ranks; None from too few pairs, or if one side is the same everywhere."""
     if len(pairs) < LEAST_PAIRS:
         return None
-    first, second = (mean_ranks([pair[side] for pair in pairs]) for side in (0, 1))
+    first, second = (mean_ranks([float(pair[side]) for pair in pairs]) for side in (0, 1))
     middle = (len(pairs) + 1) / 2
     spread = math.sqrt(sum((r - middle) ** 2 for r in first) * sum((r - middle) ** 2 for r in second))
     if not spread:
@@ -39,9 +39,9 @@ def rank_correlation(pairs: Sequence[tuple[Decimal, Decimal]]) -> RankCorrelatio
     return RankCorrelation(len(pairs), *(Decimal(str(each)).quantize(_QUANTUM) for each in (value, low, high)))
 
 
-def mean_ranks(values: Sequence[Decimal]) -> list[float]:
+def mean_ranks(values: Sequence[float]) -> list[float]:
     """Return the rank of each value from 1; equal values share the mean of their ranks."""
-    order = sorted(range(len(values)), key=lambda place: values[place])
+    order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)
     start = 0
     while start < len(order):
