@@ -205,7 +205,7 @@ class GatewayContainer(FaregateContainer):
     )
     views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
     lookups_controller: providers.Provider[LookupsController] = providers.Singleton(
-        LookupsController, host.wallets, host.ledger_lookups, host.system_status
+        LookupsController, host.wallets, host.ledger_lookups, host.system_status, host.scaling
     )
     portal_controller: providers.Provider[PortalController] = providers.Singleton(
         PortalController,

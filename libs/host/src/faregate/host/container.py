@@ -83,6 +83,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     audit = core.container.audit
     keys = core.container.keys
     system_status = core.container.system_status
+    scaling = core.container.scaling
     portal_links = core.container.portal_links
     web_sessions = core.container.web_sessions
     egress = core.container.egress
