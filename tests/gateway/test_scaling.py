@@ -27,6 +27,7 @@ async def gateway(database_url: str) -> AsyncIterator[Gateway]:
 
 def trigger() -> dict[str, Any]:
     (scaled,) = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each["kind"] == "ScaledObject"]
+    found: dict[str, Any]
     (found,) = scaled["spec"]["triggers"]
     return found
 

@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 from faregate.analytics.answers.story import Storyteller
 from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.insights.container import InsightsContainer
+from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
@@ -46,7 +47,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
     extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
     this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `insights`,
-    `usage`, `feature_log`.
+    `operations`, `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
@@ -177,6 +178,26 @@ class FaregateContainer(containers.DeclarativeContainer):
     customers = insights.container.customers
     run_outs = insights.container.run_outs
     insight_jobs = insights.container.jobs
+
+    operations = providers.Container(
+        OperationsContainer,
+        settings=settings,
+        database=database,
+        clock=clock,
+        facts=analytics.container.facts,
+        models=analytics.container.known_models,
+        catalog=catalog,
+        corrections=corrections,
+        keeper=insights.container.keeper,
+        reader=insights.container.reader,
+        repository=insights.container.repository,
+        channels=channels,
+    )
+    objectives = operations.container.objectives
+    incidents = operations.container.incidents
+    incident_refunds = operations.container.incident_refunds
+    capacity = operations.container.capacity
+    operations_jobs = operations.container.jobs
 
     feature_log = providers.Container(
         FeatureLogContainer, settings=settings, database=database, subjects=subjects, clock=clock, names=catalog
