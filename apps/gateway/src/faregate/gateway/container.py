@@ -24,6 +24,8 @@ from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
+from faregate.gateway.controllers.objectives import ObjectivesController
+from faregate.gateway.controllers.operations import OperationsController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.portal import PortalController, PortalLook
@@ -189,6 +191,12 @@ class GatewayContainer(FaregateContainer):
     insights_controller: providers.Provider[InsightsController] = providers.Singleton(
         InsightsController, host.forecasts, host.anomalies, host.customers, host.run_outs, host.clock
     )
+    objectives_controller: providers.Provider[ObjectivesController] = providers.Singleton(
+        ObjectivesController, host.objectives
+    )
+    operations_controller: providers.Provider[OperationsController] = providers.Singleton(
+        OperationsController, host.incidents, host.incident_refunds, host.capacity, host.clock
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -253,6 +261,8 @@ class GatewayContainer(FaregateContainer):
         exploration_controller,
         insights_controller,
         dead_letters_controller,
+        objectives_controller,
+        operations_controller,
         quotas_controller,
         meters_controller,
         exports_controller,
