@@ -163,7 +163,10 @@ async def test_the_prepared_refunds_give_back_once_however_often_they_are_confir
     incident = await study.operations.incidents().incident(during(study), ALL)
     assert incident.result.answer["give_back"]["uses"] == 24
 
+    rehearsed = await study.operations.incident_refunds().rehearse(incident.id, actor="ops", reason="outage", limit=20)
+    assert await balance(study, "ada") < 100
     first = await give_back(study, incident.id, limit=20)
+    assert rehearsed == first
     again = await give_back(study, incident.id, limit=20)
     rest = await give_back(study, incident.id, first=21)
 

@@ -12,6 +12,8 @@ _COMMANDS: Mapping[str, str] = {
     "POST /api/transactions/{id}/refund": "faregate refund {id}",
     "PUT /api/organizations/{owner}": "faregate organizations set {owner}",
     "PUT /api/features/{key}": "faregate features apply FILE",
+    "GET /api/objectives": "faregate insights objectives",
+    "GET /api/analytics/incident": "faregate insights incident",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
 }

@@ -44,6 +44,14 @@ class Refunds:
         return sum((use.credits for use in self.uses if use.problem is None), Decimal(0))
 
 
+class _RehearsedError(Exception):
+    """Rolls a rehearsal back, and carries its result out of the transaction."""
+
+    def __init__(self, done: Refunds) -> None:
+        super().__init__()
+        self.done = done
+
+
 class IncidentRefunds:
     """Refunds the uses that an incident lists, through the ledger's own corrections.
 
@@ -64,16 +72,32 @@ class IncidentRefunds:
             UnknownIncidentError: there is no such incident.
             InvalidError: the reason is missing.
         """
+        note = TransferNote(operation_key=f"incident/{incident_id}", actor=actor, reason=reason)
+        return await self._database.run(lambda session: self._carry_out(session, incident_id, note, first, limit))
 
-        async def work(session: AsyncSession) -> Refunds:
-            uses = await self._prepared(session, incident_id)
-            part = uses[first - 1 : first - 1 + limit]
-            note = TransferNote(operation_key=f"incident/{incident_id}", actor=actor, reason=reason)
-            done = [await self._refund(session, use, note) for use in part]
-            after = first + len(part)
-            return Refunds(done, after if after <= len(uses) else None)
+    async def rehearse(
+        self, incident_id: UUID, *, actor: str, reason: str, first: int = 1, limit: int = 200
+    ) -> Refunds:
+        """Return what `refund` would return, and change nothing: its transaction is rolled back."""
+        note = TransferNote(operation_key=f"incident/{incident_id}", actor=actor, reason=reason)
 
-        return await self._database.run(work)
+        async def work(session: AsyncSession) -> None:
+            raise _RehearsedError(await self._carry_out(session, incident_id, note, first, limit))
+
+        try:
+            await self._database.run(work)
+        except _RehearsedError as end:
+            return end.done
+        raise AssertionError("unreachable")
+
+    async def _carry_out(
+        self, session: AsyncSession, incident_id: UUID, note: TransferNote, first: int, limit: int
+    ) -> Refunds:
+        uses = await self._prepared(session, incident_id)
+        part = uses[first - 1 : first - 1 + limit]
+        done = [await self._refund(session, use, note) for use in part]
+        after = first + len(part)
+        return Refunds(done, after if after <= len(uses) else None)
 
     async def _prepared(self, session: AsyncSession, incident_id: UUID) -> Sequence[RefundedUse]:
         """Return the list in the order of the answer; what concerns erased people is no longer in it."""
