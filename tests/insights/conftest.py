@@ -11,6 +11,7 @@ from dependency_injector import providers
 
 from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.insights.container import InsightsContainer
+from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.core.clock import FixedClock
 from faregate.core.container import CoreContainer, engines
@@ -50,6 +51,7 @@ class Study:
     library: Library
     analytics: AnalyticsContainer
     insights: InsightsContainer
+    operations: OperationsContainer
     clock: FixedClock
     inbox: Inbox
     mood: Mood
@@ -92,7 +94,20 @@ async def study(settings: Settings) -> AsyncIterator[Study]:
         sentiment=providers.Object(mood),
         channels=[inbox],
     )
+    operations = OperationsContainer(
+        settings=settings,
+        database=core.database,
+        clock=clock,
+        facts=analytics.facts,
+        models=analytics.known_models,
+        catalog=usage.catalog,
+        corrections=credit.corrections,
+        keeper=insights.keeper,
+        reader=insights.reader,
+        repository=insights.repository,
+        channels=[inbox],
+    )
     async with engines(core.database(), core.transport()):
         for key in ("chat", "essay"):
             await usage.catalog().save(Feature(key=key, name=key, min_credits=Decimal(1), strategy="token_priced"))
-        yield Study(core.database(), Library(core, credit, usage), analytics, insights, clock, inbox, mood)
+        yield Study(core.database(), Library(core, credit, usage), analytics, insights, operations, clock, inbox, mood)

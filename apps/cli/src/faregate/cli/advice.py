@@ -17,6 +17,8 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/budgets": "faregate insights budgets",
     "GET /api/analytics/anomalies": "faregate insights anomalies",
     "GET /api/analytics/segments/rules": "faregate insights segment list",
+    "GET /api/objectives": "faregate insights objectives",
+    "GET /api/analytics/incident": "faregate insights incident",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
 }

@@ -27,6 +27,8 @@ from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
+from faregate.gateway.controllers.objectives import ObjectivesController
+from faregate.gateway.controllers.operations import OperationsController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.portal import PortalController, PortalLook
@@ -197,6 +199,12 @@ class GatewayContainer(FaregateContainer):
     feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
         FeedbackController, host.feedback, host.clock
     )
+    objectives_controller: providers.Provider[ObjectivesController] = providers.Singleton(
+        ObjectivesController, host.objectives
+    )
+    operations_controller: providers.Provider[OperationsController] = providers.Singleton(
+        OperationsController, host.incidents, host.incident_refunds, host.capacity, host.clock
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -213,7 +221,7 @@ class GatewayContainer(FaregateContainer):
     )
     views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
     lookups_controller: providers.Provider[LookupsController] = providers.Singleton(
-        LookupsController, host.wallets, host.ledger_lookups, host.system_status
+        LookupsController, host.wallets, host.ledger_lookups, host.system_status, host.scaling
     )
     portal_controller: providers.Provider[PortalController] = providers.Singleton(
         PortalController,
@@ -264,6 +272,8 @@ class GatewayContainer(FaregateContainer):
         budgets_controller,
         feedback_controller,
         dead_letters_controller,
+        objectives_controller,
+        operations_controller,
         quotas_controller,
         meters_controller,
         exports_controller,

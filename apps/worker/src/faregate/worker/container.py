@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dependency_injector import providers
 
 from faregate.analytics.insights.container import InsightsContainer
+from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
@@ -155,6 +156,26 @@ class WorkerContainer(FaregateContainer):
     feedback = insights.container.feedback
     insight_jobs = insights.container.jobs
 
+    operations = providers.Container(
+        OperationsContainer,
+        settings=host.settings,
+        database=host.database,
+        clock=host.clock,
+        facts=host.analytics.container.facts,
+        models=host.analytics.container.known_models,
+        catalog=host.catalog,
+        corrections=host.corrections,
+        keeper=insights.container.keeper,
+        reader=insights.container.reader,
+        repository=insights.container.repository,
+        channels=channels,
+    )
+    objectives = operations.container.objectives
+    incidents = operations.container.incidents
+    incident_refunds = operations.container.incident_refunds
+    capacity = operations.container.capacity
+    operations_jobs = operations.container.jobs
+
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
         FeatureLogHandler,
         host.logs,
@@ -192,6 +213,7 @@ class WorkerContainer(FaregateContainer):
         host.roller,
         host.event_archive,
         insight_jobs,
+        operations_jobs,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
         make_jobs,

@@ -10,6 +10,7 @@ from faregate.analytics.answers.story import Storyteller
 from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.insights.container import InsightsContainer
 from faregate.analytics.insights.feedback.interfaces import ISentimentModel, NoSentiment
+from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
@@ -49,7 +50,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
     extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
     this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `insights`,
-    `usage`, `feature_log`.
+    `operations`, `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
@@ -89,6 +90,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     audit = core.container.audit
     keys = core.container.keys
     system_status = core.container.system_status
+    scaling = core.container.scaling
     portal_links = core.container.portal_links
     web_sessions = core.container.web_sessions
     egress = core.container.egress
@@ -198,6 +200,26 @@ class FaregateContainer(containers.DeclarativeContainer):
     budgets = insights.container.budgets
     feedback = insights.container.feedback
     insight_jobs = insights.container.jobs
+
+    operations = providers.Container(
+        OperationsContainer,
+        settings=settings,
+        database=database,
+        clock=clock,
+        facts=analytics.container.facts,
+        models=analytics.container.known_models,
+        catalog=catalog,
+        corrections=corrections,
+        keeper=insights.container.keeper,
+        reader=insights.container.reader,
+        repository=insights.container.repository,
+        channels=channels,
+    )
+    objectives = operations.container.objectives
+    incidents = operations.container.incidents
+    incident_refunds = operations.container.incident_refunds
+    capacity = operations.container.capacity
+    operations_jobs = operations.container.jobs
 
     stories: providers.Provider[Storyteller] = providers.Singleton(Storyteller, database, clock, usage_service, logs)
     privacy: providers.Provider[PrivacyService] = providers.Singleton(

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.monitoring.scaling import QueueScaling
 from faregate.core.monitoring.system import SystemStatus
 from faregate.credit.errors import UnknownTransferError, UnknownWalletError
 from faregate.credit.services.lookups import LedgerLookups
@@ -11,6 +13,7 @@ from faregate.gateway.schemas.lookups import (
     GrantPartAnswer,
     HoldAnswer,
     HoldsQuery,
+    ScalingAnswer,
     SystemAnswer,
     TransactionGrantsAnswer,
     WalletListAnswer,
@@ -30,10 +33,13 @@ _READ = Scope.WALLETS_READ
 class LookupsController(Controller):
     """Lists and details for people who look after wallets, over HTTP."""
 
-    def __init__(self, wallets: WalletService, lookups: LedgerLookups, system: SystemStatus) -> None:
+    def __init__(
+        self, wallets: WalletService, lookups: LedgerLookups, system: SystemStatus, scaling: QueueScaling
+    ) -> None:
         self._wallets = wallets
         self._lookups = lookups
         self._system = system
+        self._scaling = scaling
 
     @operation(
         "GET",
@@ -97,3 +103,14 @@ class LookupsController(Controller):
     async def get_system(self) -> SystemAnswer:
         """Return the processes that report, the scheduled jobs, and the state of the queues."""
         return system_answer(await self._system.state())
+
+    @operation(
+        "GET", "/api/system/scaling", scope=Scope.OPS_READ, answer=ScalingAnswer, errors=(EngineUnavailableError,)
+    )
+    async def get_scaling(self) -> ScalingAnswer:
+        """Return what waits for workers, for autoscalers.
+
+        A scaler reads one number of it, such as `data.waiting`. Without the queue or the database the answer is 503, so that a
+        scaler falls back instead of removing workers.
+        """
+        return ScalingAnswer.of(await self._scaling.signal())

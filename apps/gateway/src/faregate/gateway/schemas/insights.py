@@ -22,6 +22,7 @@ __all__ = [
     "CohortsAnswer",
     "EvidenceAnswer",
     "ForecastAnswer",
+    "ForecastPointAnswer",
     "InsightAnswer",
     "RunOutsAnswer",
     "SegmentRuleAnswer",

@@ -18,6 +18,7 @@ __all__ = [
     "GrantPartAnswer",
     "HoldAnswer",
     "HoldsQuery",
+    "ScalingAnswer",
     "SystemAnswer",
     "TransactionGrantsAnswer",
     "WalletListAnswer",
@@ -118,6 +119,15 @@ class SystemAnswer(Answer):
     processes: Sequence[ProcessAnswer]
     jobs: Sequence[JobAnswer]
     gauges: Sequence[GaugeAnswer]
+
+
+class ScalingAnswer(Answer):
+    """What waits for workers: messages in all queues and by queue, the age of the oldest (null while unknown), and the workers."""
+
+    waiting: int
+    queues: Mapping[str, int]
+    lag_seconds: Decimal | None
+    workers: int
 
 
 def wallet_list_answer(wallet: Wallet) -> WalletListAnswer:

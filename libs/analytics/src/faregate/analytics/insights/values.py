@@ -20,6 +20,8 @@ class InsightKind(StrEnum):
     COHORTS = "cohorts"
     ADOPTION = "adoption"
     CHURN = "churn"
+    CAPACITY = "capacity"
+    INCIDENT = "incident"
     SEGMENTS = "segments"
     UPSELL = "upsell"
     RUN_OUTS = "run_outs"

@@ -15,7 +15,12 @@ __all__ = ["FileChannel", "LogChannel"]
 
 log = get_logger(__name__)
 
-_EVENTS = {"quota": "quota_alert", "anomaly": "usage_anomaly", "budget": "budget_alert"}
+_EVENTS = {
+    "quota": "quota_alert",
+    "anomaly": "usage_anomaly",
+    "budget": "budget_alert",
+    "objective": "objective_alert",
+}
 
 
 class LogChannel:

@@ -40,11 +40,13 @@ def sentence(alert: Alert) -> str:
 
 
 def body_of(alert: Alert) -> dict[str, Any]:
-    """Return the body of the webhook event `usage.alert`, `usage.anomaly` or `usage.budget`; amounts are exact JSON numbers."""
-    if alert.about == "anomaly":
-        return _anomaly_body(alert)
-    if alert.about == "budget":
-        return _budget_body(alert)
+    """Return the body of the webhook event `usage.alert`, or of `usage.anomaly`, `usage.budget`, `usage.objective`.
+
+    Amounts are exact JSON numbers.
+    """
+    bodies = {"anomaly": _anomaly_body, "budget": _budget_body, "objective": _objective_body}
+    if alert.about in bodies:
+        return bodies[alert.about](alert)
     return {
         "type": "usage.alert",
         "timestamp": alert.fired_at,
@@ -100,6 +102,24 @@ def _budget_body(alert: Alert) -> dict[str, Any]:
             "percent": alert.percent,
             "used": alert.used,
             "amount": alert.limit,
+            "message": sentence(alert),
+        },
+    }
+
+
+def _objective_body(alert: Alert) -> dict[str, Any]:
+    return {
+        "type": "usage.objective",
+        "timestamp": alert.fired_at,
+        "data": {
+            "id": str(alert.id),
+            "objective": alert.owner_id,
+            "indicator": alert.meter,
+            "period_start": alert.period_start,
+            "period_end": alert.period_end,
+            "level": alert.level.value,
+            "burn_rate": alert.used,
+            "threshold": alert.limit,
             "message": sentence(alert),
         },
     }

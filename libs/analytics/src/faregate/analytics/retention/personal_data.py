@@ -93,6 +93,7 @@ ANALYTICS_ERASURES = {
     """,
     "alert_error": words_erasure("alert_delivery", "last_error"),
     "anomaly_error": words_erasure("anomaly_delivery", "last_error"),
+    "objective_error": words_erasure("objective_delivery", "last_error"),
     "anomaly_verdict": actor_erasure("anomaly", "verdict_by"),
     "anomaly": "delete from faregate.anomaly where subject_id = :subject returning 1",
     "budget": """

@@ -19,6 +19,7 @@ _MODEL_MODULES = (
     "faregate.analytics.insights.models",
     "faregate.analytics.insights.budgets.models",
     "faregate.analytics.insights.feedback.models",
+    "faregate.analytics.insights.operations.objectives.models",
 )
 """By name, not imported: the core must not import a library that depends on it."""
 

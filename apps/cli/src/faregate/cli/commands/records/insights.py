@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from faregate.analytics.insights.anomalies.values import AnomalyMeasure, AnomalyScope, Verdict
 from faregate.analytics.insights.forecasting.values import ForecastUnit
 from faregate.cli.commands.records.insight_money import add_money
+from faregate.cli.commands.records.insight_operations import add_operations
 from faregate.cli.shared.analytics_options import About, Shape, tell
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.evidence import tell_insight, tell_people
@@ -34,6 +35,7 @@ insights = App(
 segment = App(name="segment", help="Declare segments of users.")
 insights.command(segment)
 add_money(insights)
+add_operations(insights)
 
 _ABOUT = About()
 _Of = Annotated[str, Parameter(help="requests, tokens, credits or cost.")]
@@ -179,6 +181,8 @@ def make() -> None:
         require_extra()
         await lib.insight_jobs().hourly()
         await lib.insight_jobs().daily()
+        await lib.operations_jobs().watch()
+        await lib.operations_jobs().daily()
 
     with_library(work)
     console.print("made")
