@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.async_api import Page, expect
@@ -19,13 +20,16 @@ from support.believable import fill
 from support.browsing import Desk, open_browser, open_desk
 from support.operated import KEPT_DAYS, operate
 
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
 PAGES = {
     "sign-in": "", "portal": "", "overview": "/dashboard", "explore": "/dashboard/explore?by=model&then=feature", "uses": "/dashboard/uses",
     "use": "/dashboard/uses/use-3", "insights": "/dashboard/insights", "run-outs": "/dashboard/insights/run-outs",
     "anomalies": "/dashboard/insights/anomalies", "cohorts": "/dashboard/insights/cohorts", "churn": "/dashboard/insights/churn",
     "segments": "/dashboard/insights/segments", "upsell": "/dashboard/insights/upsell",
     "costs": "/dashboard/insights/costs", "what-if": "/dashboard/insights/what-if?w_margin=30", "budgets": "/dashboard/insights/budgets",
-    "satisfaction": "/dashboard/insights/satisfaction", "wallets": "/dashboard/wallets",
+    "satisfaction": "/dashboard/insights/satisfaction",
+    "operations": f"/dashboard/insights/operations?i_rule=all&i_from={YESTERDAY}T00:00:00Z&i_to={TODAY}T00:00:00Z", "wallets": "/dashboard/wallets",
     "wallet": "/dashboard/wallets/ada", "preview": "/dashboard/wallets/ada", "holds": "/dashboard/holds", "organizations": "/dashboard/organizations",
     "organization": "/dashboard/organizations/acme", "features": "/dashboard/features", "plans": "/dashboard/plans",
     "prices": "/dashboard/prices?priced=gpt-4o", "quotas": "/dashboard/quotas", "alerts": "/dashboard/alerts",

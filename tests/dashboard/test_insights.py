@@ -137,3 +137,39 @@ async def test_a_budget_is_declared_with_a_preview_and_shows_its_use(desk: Desk)
     await page.get_by_role("button", name="Yes, do it").click()
     await expect(page.get_by_role("row", name=re.compile("^all-cost"))).to_contain_text("/ $250")
     await page.context.close()
+
+
+async def test_an_objective_is_declared_and_its_budget_shown(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/insights/operations")
+    await loaded(page)
+    await expect(page.get_by_role("row", name=re.compile("^chat-works"))).to_contain_text("99 % good in 30 days")
+    await page.get_by_role("button", name="New objective").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("fast")
+    await dialog.get_by_label("Measure").select_option("latency")
+    await dialog.get_by_label("Milliseconds").fill("1500")
+    await dialog.get_by_role("button", name="Preview").click()
+    await expect(dialog.locator("ins", has_text="1500")).to_be_visible()
+    assert [each["name"] for each in (await desk.gateway.get("/api/objectives")).data] == ["chat-works"]
+    await page.get_by_role("button", name="Yes, do it").click()
+    await expect(page.get_by_role("row", name=re.compile("^fast"))).to_contain_text("99.9 % within 1,500 ms")
+    await expect(page.get_by_role("region", name="Capacity")).to_contain_text("Size of the database")
+    await page.context.close()
+
+
+async def test_an_incident_shows_whom_it_hit_and_previews_what_is_given_back(desk: Desk) -> None:
+    start, end = datetime.now(UTC) - timedelta(days=1, hours=1), datetime.now(UTC) - timedelta(hours=23)
+    span = f"i_from={start:%Y-%m-%dT%H:%M:%SZ}&i_to={end:%Y-%m-%dT%H:%M:%SZ}"
+    page = await desk.signed_in(f"/dashboard/insights/operations?{span}&i_rule=all&tz=UTC")
+    await loaded(page)
+    card = page.get_by_role("region", name="Incident", exact=True)
+    await expect(card.get_by_role("row", name=re.compile("talk-0"))).to_be_visible()
+    before = (await desk.gateway.get("/api/wallets/talk-0")).data["credits"]
+    await card.get_by_role("button", name="Give back", exact=True).click()
+    await page.get_by_role("button", name="Preview").click()
+    await expect(page.get_by_role("dialog").locator(".notice")).to_contain_text("Uses")
+    assert (await desk.gateway.get("/api/wallets/talk-0")).data["credits"] == before, "a preview changes nothing"
+    await page.get_by_role("button", name="Yes, do it").click()
+    await expect(page.locator("#said")).to_contain_text("were given back")
+    assert (await desk.gateway.get("/api/wallets/talk-0")).data["credits"] > before
+    await page.context.close()

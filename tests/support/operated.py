@@ -48,14 +48,20 @@ def _odd_hour() -> Iterator[dict[str, Any]]:
 
 async def operate(gateway: Gateway, *, users: int = 70, days: int = 120) -> None:
     """Record the history, and make what operators make."""
-    report = await gateway.container.recorder().record([*_facts(users, days), *_odd_hour()])
-    assert report.rejected == ()
+    await _record(gateway, _odd_hour())
+    await gateway.container.anomalies().check()  # before the users come: each of them would be a series to look at
+    await _record(gateway, _facts(users, days))
     await _define(gateway)
     await _bury(gateway)
     await _spend(gateway)
     await _talk(gateway)
     await gateway.container.roller().run()
-    await gateway.container.anomalies().check()
+
+
+async def _record(gateway: Gateway, facts: Iterator[dict[str, Any]]) -> None:
+    report = await gateway.container.recorder().record(list(facts))
+    assert report.rejected == ()
+    await gateway.container.roller().run()
 
 
 async def _define(gateway: Gateway) -> None:
@@ -73,6 +79,7 @@ async def _define(gateway: Gateway) -> None:
     await gateway.put("/api/quotas", {"owner_id": "*", "meter": "credits", "limit": 500_000, "period": "month", "hard": True})  # fmt: skip
     await gateway.post("/api/webhooks", {"url": "https://93.184.215.14/hooks/faregate", "events": ["credits.low", "usage.alert"], "description": "billing"})  # fmt: skip
     await gateway.put("/api/budgets/chat", {"scope": "feature", "value": "ai_chat_v1", "amount": 60_000, "emails": ["owner@example.com"]})  # fmt: skip
+    await gateway.put("/api/objectives/chat-works", {"indicator": "availability", "targetPercent": 99})
     for name, scopes in (("billing", ["wallets:read", "credits:process"]), ("reports", ["analytics:read"])):
         await gateway.post("/api/keys", {"name": name, "scopes": scopes, "spend_cap": {"credits": 500}})
 

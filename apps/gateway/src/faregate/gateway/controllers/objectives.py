@@ -46,6 +46,7 @@ class ObjectivesController(Controller):
             "read": link("objectives.get_objective", path={"name": "name"}),
             "delete": link("objectives.delete_objective", path={"name": "name"}),
         },
+        rehearsable=True,
     )
     async def put_objective(self, name: ExternalId, body: ObjectiveBody) -> ObjectiveAnswer:
         """Declare an objective of availability or latency, or change it, and measure it.
@@ -55,7 +56,7 @@ class ObjectivesController(Controller):
         """
         return objective_answer(await self._objectives.put(body.spec(name)))
 
-    @operation("DELETE", "/api/objectives/{name}", scope=_WRITE, errors=(UnknownObjectiveError,))
+    @operation("DELETE", "/api/objectives/{name}", scope=_WRITE, errors=(UnknownObjectiveError,), rehearsable=True)
     async def delete_objective(self, name: ExternalId) -> dict[str, str]:
         """Delete an objective and its alerts."""
         await self._objectives.remove(name)

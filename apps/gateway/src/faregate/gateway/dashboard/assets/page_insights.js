@@ -17,6 +17,7 @@ const TABS = {
   segments: () => import("./insights_segments.js"),
   upsell: () => import("./insights_upsell.js"),
   satisfaction: () => import("./insights_satisfaction.js"),
+  operations: () => import("./insights_operations.js"),
 };
 const UNFILTERED = ["run-outs", "budgets", "anomalies"];
 
