@@ -20,7 +20,7 @@ function spans(found) {
 function changes(rows) {
   const of = (span, key) => (row) => row[span]?.[key] ?? null;
   const shown = (span, key) => ({ key: `${span}${key}`, label: `${t(`incident_${key}`)}, ${t(`span_${span}`)}`, num: true, value: of(span, key), show: (row) => ROWS[key](of(span, key)(row)) });
-  return rows.length > 0 && named(t("what_changed"), "incident-changes", table([column("dimension"), column("value", { label: t("value") }), ...["requests", "errorRate", "averageLatencyMs", "credits"].flatMap((key) => [shown("before", key), shown("during", key)])], rows, { quiet: true, caption: t("what_changed"), name: "incident-changes" }));
+  return rows.length > 0 && named(t("what_changed"), "incident-changes", table([column("dimension", { label: t("dimension") }), column("value", { label: t("value") }), ...["requests", "errorRate", "averageLatencyMs", "credits"].flatMap((key) => [shown("before", key), shown("during", key)])], rows, { quiet: true, caption: t("what_changed"), name: "incident-changes" }));
 }
 
 function giveBack(data, load) {
