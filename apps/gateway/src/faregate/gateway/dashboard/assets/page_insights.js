@@ -25,7 +25,7 @@ export async function render(main, context) {
   const tab = path()[1] in TABS ? path()[1] : "forecast";
   const place = h("div", {}, skeleton(true));
   const filtered = !UNFILTERED.includes(tab);
-  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_insights")), h("span", { className: "fill" }), h("button", { onclick: addFilter, disabled: !filtered, title: filtered ? null : t("filters_do_not_apply") }, `+ ${t("add_filter")}`)),
+  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_insights")), h("span", { className: "fill" }), h("button", { onclick: () => addFilter({}), disabled: !filtered, title: filtered ? null : t("filters_do_not_apply") }, `+ ${t("add_filter")}`)),
     h("nav", { className: "tabs", "aria-label": t("page_insights") }, Object.keys(TABS).map((name) => h("a", { className: "button", href: link(["insights", name]), "aria-current": name === tab ? "page" : null }, t(`tab_${name}`)))),
     filtered ? chips() : null, place);
   const { cards } = await TABS[tab]();
