@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from importlib.resources import files
 
 from playwright.async_api import Page, Route, expect
 
@@ -189,4 +190,18 @@ async def test_a_wall_clock_is_the_moment_that_the_zone_means_around_clock_chang
     assert found == ["2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z", "2026-10-25T00:30:00Z"]
     back = await page.evaluate("import('/dashboard/assets/moments.js').then((m) => m.local('2026-07-01T22:00:00Z'))")
     assert back == "2026-07-02T00:00:00"
+    await page.context.close()
+
+
+async def test_an_open_form_with_its_preview_has_no_serious_barrier(desk: Desk) -> None:
+    page = await desk.signed_in("/dashboard/keys", bypass_csp=True)
+    await page.get_by_role("button", name="New API key").click()
+    await page.get_by_label("Name").fill("never made")
+    await page.get_by_role("button", name="Preview").click()
+    await expect(page.get_by_role("dialog").locator(".notice")).to_be_focused()
+    await page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    violations = await page.evaluate("axe.run('dialog').then((result) => result.violations)")
+    assert [each["id"] for each in violations if each["impact"] in {"serious", "critical"}] == []
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("button", name="New API key")).to_be_focused()
     await page.context.close()
