@@ -10,7 +10,9 @@ from support.apps import Gateway
 
 async def use(gateway: Gateway, key: str, model: str, **reported: Any) -> None:
     await gateway.start("ada", "chat", usage_key=key)
-    await gateway.end("ada", "chat", usage_key=key, usages=[{"ai_model": model, "input_tokens": 10, "output_tokens": 1}])
+    await gateway.end(
+        "ada", "chat", usage_key=key, usages=[{"ai_model": model, "input_tokens": 10, "output_tokens": 1}]
+    )
     event = {"user_id": "ada", "kind": "line", "usage_key": key, "service": "voice", "model": model, **reported}
     answer = await gateway.post("/api/usage-events", event)
     assert answer.data["accepted"] == 1, answer.body
@@ -55,7 +57,10 @@ async def test_a_use_is_in_the_range_in_which_analytics_count_it(used: Gateway) 
     within = (await used.get(f"/api/usage?settled_from={start}&settled_to={end}")).data
     before = (await used.get(f"/api/usage?settled_to={start}")).data
 
-    assert ([each["usage_key"] for each in within], [each["usage_key"] for each in before]) == (["two"], [one["usage_key"]])
+    assert ([each["usage_key"] for each in within], [each["usage_key"] for each in before]) == (
+        ["two"],
+        [one["usage_key"]],
+    )
 
 
 @pytest.mark.parametrize("query", ["status=ok", "country=Germany", "settled_from=yesterday"])

@@ -32,6 +32,7 @@ from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.sessions import SessionsController
+from faregate.gateway.controllers.tables import TablesController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.views import ViewsController
@@ -196,6 +197,7 @@ class GatewayContainer(FaregateContainer):
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
     )
+    tables_controller: providers.Provider[TablesController] = providers.Singleton(TablesController, host.clock)
     sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
         SessionsController,
         host.database,
@@ -256,6 +258,7 @@ class GatewayContainer(FaregateContainer):
         quotas_controller,
         meters_controller,
         exports_controller,
+        tables_controller,
         sessions_controller,
         views_controller,
         lookups_controller,

@@ -55,7 +55,8 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """The answer. `before` are the totals of `range_before`, None unless they were asked for and there is usage in it.
+    """The answer. `before` are the totals of `range_before`, None if there is no usage in it; `series_before` are its sums by
+    period, in the order of `periods`, None unless they were asked for.
 
     The sums of `slices` and of `rest` are those of `metrics`, except that slices by model and provider count calls of models.
     """
@@ -70,6 +71,7 @@ class Exploration:
     values: int
     range_before: TimeRange
     before: UsageMetrics | None
+    series_before: Sequence[Measures] | None
     freshness: Freshness
 
 
@@ -93,9 +95,18 @@ class Explorer:
         self._clock = clock
 
     async def explore(
-        self, question: Question, by: ExploreBy, *, unit: Unit, amount: str, top: int, then: ExploreBy | None = None
+        self,
+        question: Question,
+        by: ExploreBy,
+        *,
+        unit: Unit,
+        amount: str,
+        top: int,
+        then: ExploreBy | None = None,
+        compare: bool = False,
     ) -> Exploration:
-        """Return the totals, and the `top` values of `by` with the most of `amount` (a key of `AMOUNTS`), each with a series.
+        """Return the totals, and the `top` values of `by` with the most of `amount` (a key of `AMOUNTS`), each with a series;
+        with `compare` also the series of the period before.
 
         The period before has the same length of elapsed time: a range that has not ended is compared up to now.
         """
@@ -123,6 +134,9 @@ class Explorer:
                 values=len(ranked),
                 range_before=earlier,
                 before=await self._before(session, asked, earlier),
+                series_before=await self._series_before(session, asked, earlier, unit, len(periods))
+                if compare
+                else None,
                 freshness=await self._facts.freshness(session),
             )
 
@@ -133,6 +147,12 @@ class Explorer:
     async def _before(self, session: AsyncSession, question: Question, earlier: TimeRange) -> UsageMetrics | None:
         found = await self._metrics(session, replace(question, range=earlier))
         return None if found.measures.empty else found
+
+    async def _series_before(
+        self, session: AsyncSession, question: Question, earlier: TimeRange, unit: Unit, most: int
+    ) -> list[Measures]:
+        periods = periods_of(earlier, unit)
+        return (await self._series(session, replace(question, range=earlier), unit, periods))[:most]
 
     async def _ranked(self, session: AsyncSession, question: Question, by: ExploreBy, amount: str) -> list[Breakdown]:
         """Return the values of the dimension in descending order of the amount; of users at most 100."""

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.partitions import Month, Partitions
+from faregate.core.errors import InvalidError
 from faregate.credit.ledger.states import ChargeState, ChargeStatus
 from faregate.host.memory.database import MemoryDatabase
-from faregate.core.errors import InvalidError
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.settled_events import SettledEvents
 from faregate.usage.credits_process.use_facts import NO_FACTS, UseFacts
