@@ -13,6 +13,7 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
+from faregate.gateway.controllers.budgets import BudgetsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exploration import ExplorationController
@@ -26,7 +27,7 @@ from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
-from faregate.gateway.controllers.portal import PortalController, PortalLook
+from faregate.gateway.controllers.portal import PortalController
 from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
@@ -46,6 +47,7 @@ from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.observability.metrics import GatewayMetrics
+from faregate.gateway.schemas.portal_look import PortalLook
 from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.credentials import Authenticator
 from faregate.gateway.security.jwks import KeySet
@@ -197,6 +199,9 @@ class GatewayContainer(FaregateContainer):
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
     )
+    budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(
+        BudgetsController, host.quota_service, host.bookkeeping
+    )
     tables_controller: providers.Provider[TablesController] = providers.Singleton(TablesController, host.clock)
     sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
         SessionsController,
@@ -216,11 +221,14 @@ class GatewayContainer(FaregateContainer):
         host.explorer,
         host.bookkeeping,
         host.clock,
+        host.quota_service,
         providers.Singleton(
             PortalLook,
             host.settings.provided.portal_title,
             host.settings.provided.portal_color,
+            host.settings.provided.portal_color_dark,
             host.settings.provided.portal_hidden_parts,
+            host.settings.provided.portal_names,
         ),
     )
     portal_links_controller: providers.Provider[PortalLinksController] = providers.Singleton(
@@ -259,6 +267,7 @@ class GatewayContainer(FaregateContainer):
         meters_controller,
         exports_controller,
         tables_controller,
+        budgets_controller,
         sessions_controller,
         views_controller,
         lookups_controller,

@@ -93,8 +93,8 @@ class RangeAnswer(Answer):
 class ExploreAnswer(Answer):
     """Totals, values of the dimension and their series, beside the totals of the period before over equal elapsed time.
 
-    `before` is null if there is no usage in it; `seriesBefore` unless `compare` asks for it: it has the order of `periods`, and ends
-    where no more time has elapsed. `values` counts the values of the dimension; of users at most 100.
+    `before` is null if there is no usage in it, `seriesBefore` unless `compare` asks for it: it has the order of `periods`, and
+    ends where no more time has elapsed. `values` counts the values of the dimension; of users at most 100.
     """
 
     range: RangeAnswer
