@@ -93,7 +93,7 @@ async def _demo(
         await _show_balances(client, users)
         found = await run_verify(isolated_settings(data_dir=stack.data_dir))
         show(found)
-        _print_next_steps(stack, keep=keep)
+        _print_next_steps(stack, await _sign_in_link(client) if keep else None)
         return 1 if found.drifts else 0
 
 
@@ -170,13 +170,21 @@ async def _show_balances(client: Client, users: DemoUsers) -> None:
     print_table("Wallets", ["user", "belongs to", "balance", "held", "free"], rows)
 
 
-def _print_next_steps(stack: Stack, *, keep: bool) -> None:
+async def _sign_in_link(client: Client) -> str:
+    """Return a link that signs in to the dashboard once, within the next hour."""
+    made = await client.must("POST", "/api/session/links", {"expires_in_seconds": 3600})
+    return str(made["url"])
+
+
+def _print_next_steps(stack: Stack, dashboard: str | None) -> None:
+    """Print what to try; `dashboard` is the link to the dashboard of a demonstration that is left running."""
     console.print("\n[bold]What to try next[/]")
-    if keep:
+    if dashboard is not None:
         console.print(
             f"It is still running: {stack.url} (pid {stack.process.pid}; `kill {stack.process.pid}` stops it)"
         )
-        console.print(f"  Dashboard: {stack.url}/dashboard; sign in with the key {stack.key}", soft_wrap=True)
+        console.print(f"  Dashboard, signed in (once, within an hour): {dashboard}", soft_wrap=True)
+        console.print(f"  later: {stack.url}/dashboard, with the key {stack.key}", soft_wrap=True)
         console.print(f'  curl -H "x-server-api-key: {stack.key}" {stack.url}/api/wallets/ada', soft_wrap=True)
         console.print(f"  FAREGATE_DATA_DIR={stack.data_dir} faregate verify", soft_wrap=True)
     else:
