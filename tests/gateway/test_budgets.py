@@ -24,7 +24,7 @@ async def test_budgets_have_the_numbers_of_quotas_limits_and_keys(gateway: Gatew
     key = await gateway.post("/api/keys", {"name": "billing", "scopes": ["credits:process"], "spend_cap": cap})
     assert key.status == 201, key.body
 
-    found = (await gateway.get("/api/budgets")).data
+    found = (await gateway.get("/api/analytics/budgets")).data
     limit = (await gateway.get("/api/wallets/ada/limits")).data[0]
 
     assert found[0]["percent"] == 75
@@ -43,5 +43,5 @@ async def test_budgets_have_the_numbers_of_quotas_limits_and_keys(gateway: Gatew
 async def test_only_as_many_budgets_as_asked_for(gateway: Gateway) -> None:
     await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": p, "hard": 5} for p in ("day", "week")]})
 
-    assert len((await gateway.get("/api/budgets?limit=1")).data) == 1
-    assert (await gateway.get("/api/budgets?limit=0")).status == 422
+    assert len((await gateway.get("/api/analytics/budgets?limit=1")).data) == 1
+    assert (await gateway.get("/api/analytics/budgets?limit=0")).status == 422

@@ -141,11 +141,13 @@ async def test_what_the_settings_hide_is_in_no_answer(database_url: str, gateway
         paths = ("me", "uses", "uses/use-of-ada", "grants", f"statement?{RANGE}")
         answers = [await visit(other, made, f"/api/portal/{path}") for path in paths]
         refused = [await visit(other, made, f"/api/portal/usage?by={by}") for by in ("model", "feature")]
+        whole = await visit(other, made, "/api/portal/usage?by=all")
 
     assert (answers[0].data["title"], answers[0].data["color"]) == ("Acme", "#0b6e4f")
     assert [answer.status for answer in answers] == [200] * len(paths)
     assert not [text for answer in answers if "gpt" in (text := str(answer.body)) or "'chat'" in text]
     assert [answer.status for answer in refused] == [422, 422]
+    assert [(part["value"], part["credits"]) for part in whole.data["slices"]] == [(None, whole.data["credits"])]
 
 
 async def test_hidden_names_are_in_the_rest_and_renamed_ones_have_their_shown_name(

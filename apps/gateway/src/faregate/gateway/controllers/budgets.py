@@ -1,4 +1,4 @@
-"""Controller of `/api/budgets`: quotas and spending limits beside what is used of them."""
+"""Controller of `/api/analytics/budgets`: quotas and spending limits beside what is used of them."""
 
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ class BudgetsController(Controller):
         self._quotas = quotas
         self._books = books
 
-    @operation("GET", "/api/budgets", scope=Scope.WALLETS_READ, answer=list[BudgetAnswer], audit=Audit.PERSONAL)
+    @operation("GET", "/api/analytics/budgets", scope=Scope.WALLETS_READ, answer=list[BudgetAnswer], audit=Audit.PERSONAL)
     async def list_budgets(self, query: BudgetsQuery) -> Reply:
         """List quotas and spending limits of users, members and API keys, those that are nearest to their end first."""
         quotas = [quota_budget(status) for status in await self._quotas.all_statuses()]

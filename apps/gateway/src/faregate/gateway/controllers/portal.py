@@ -86,14 +86,15 @@ class PortalController(Controller):
     async def usage(self, call: Call, query: PortalUsageQuery) -> PortalUsageAnswer:
         """Return the owner's usage by day and by feature, model or member."""
         self._look.check_filters(query)
-        if not self._look.shows(query.by):
+        by = query.by if query.by != "all" else None
+        if by is not None and not self._look.shows(by):
             raise InvalidError(f"by must not be {query.by}: this page hides it; choose another", param="by")
         user, organization = _owner(call.visitor.owner_id)
         asked = query.question(now=self._clock.now())
         filters = replace(asked.filters, user_id=user or asked.filters.user_id, organization_id=organization)
         question = replace(asked, filters=filters)
-        found = await self._explorer.explore(question, query.by, unit="day", amount="credits", top=_TOP)
-        return portal_usage_answer(found, query.by, self._look)
+        found = await self._explorer.explore(question, by or "feature", unit="day", amount="credits", top=_TOP)
+        return portal_usage_answer(found, by, self._look)
 
     @operation(
         "GET",

@@ -1,4 +1,4 @@
-"""Queries and answers of `/api/budgets`."""
+"""Queries and answers of `/api/analytics/budgets`."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -101,9 +101,9 @@ class PortalAnswer(Answer):
 
 
 class PortalUsageQuery(AnalyticsQuery):
-    """The range, the time zone, and the dimension."""
+    """The range, the time zone, and the dimension; `all`: everything together, where the page hides the dimensions."""
 
-    by: Literal["feature", "model", "user"] = "feature"
+    by: Literal["feature", "model", "user", "all"] = "feature"
 
 
 class PortalSliceAnswer(Answer):
@@ -215,8 +215,8 @@ def portal_quota_answer(status: QuotaStatus, meter: str) -> PortalLimitAnswer:
     )
 
 
-def portal_usage_answer(found: Exploration, by: Kind, look: PortalLook) -> PortalUsageAnswer:
-    """Return usage by day. Hidden values are among all others; values with the same shown name are one."""
+def portal_usage_answer(found: Exploration, by: Kind | None, look: PortalLook) -> PortalUsageAnswer:
+    """Return usage by day. Hidden values are among all others (without `by` all values); those with the same shown name are one."""
     slices = _merged(found, by, look)
     return PortalUsageAnswer(
         start=found.range.start,
@@ -252,13 +252,13 @@ def _transaction(found: TransactionAnswer, look: PortalLook) -> TransactionAnswe
     return found.model_copy(update={"actor": None, "feature_key": look.shown("feature", found.feature_key)})
 
 
-def _merged(found: Exploration, by: Kind, look: PortalLook) -> list[PortalSliceAnswer]:
+def _merged(found: Exploration, by: Kind | None, look: PortalLook) -> list[PortalSliceAnswer]:
     """Return the slices by the shown name, in their order; what has no shown name, but a name, is in the rest."""
     slices = [*found.slices, *([found.rest] if found.rest is not None else [])]
     merged: dict[tuple[str | None, bool], PortalSliceAnswer] = {}
     for each in slices:
-        name = look.shown(by, each.value)
-        key = (name, each.is_rest or (name is None and each.value is not None))
+        name = look.shown(by, each.value) if by is not None else None
+        key = (name, each.is_rest or by is None or (name is None and each.value is not None))
         merged[key] = _added(merged.get(key), _slice(each, name, is_rest=key[1]))
     return sorted(merged.values(), key=lambda each: each.isRest)
 
