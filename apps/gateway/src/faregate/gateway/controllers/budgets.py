@@ -18,7 +18,9 @@ class BudgetsController(Controller):
         self._quotas = quotas
         self._books = books
 
-    @operation("GET", "/api/analytics/budgets", scope=Scope.WALLETS_READ, answer=list[BudgetAnswer], audit=Audit.PERSONAL)
+    @operation(
+        "GET", "/api/analytics/budgets", scope=Scope.WALLETS_READ, answer=list[BudgetAnswer], audit=Audit.PERSONAL
+    )
     async def list_budgets(self, query: BudgetsQuery) -> Reply:
         """List quotas and spending limits of users, members and API keys, those that are nearest to their end first."""
         quotas = [quota_budget(status) for status in await self._quotas.all_statuses()]

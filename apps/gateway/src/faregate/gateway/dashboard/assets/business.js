@@ -9,7 +9,7 @@ import { link, zone } from "./state.js";
 import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
 
-const minus = (value) => (String(value).startsWith("-") ? String(value).slice(1) : `-${value}`);
+const minus = (value) => (Number(value) === 0 ? "0" : String(value).startsWith("-") ? String(value).slice(1) : `-${value}`);
 const granted = (statement) => sum(Object.values(statement.granted).map(String));
 
 // What a statement and the totals of usage say about the business, each line beside the period before.
@@ -53,7 +53,7 @@ export async function showRunOuts(card) {
       { key: "about", label: t("runs_out"), show: (row) => (row.about === "quota" ? `${row.meter} (${t(`per_${row.period}`)})` : t("balance")) },
       { key: "runsOutAt", label: t("run_out_date"), show: between }, { key: "perWeek", label: t("per_week_used"), num: true, show: (row) => fmt.credits(row.perWeek) }];
     const made = table(columns, rows, { quiet: true, caption: t("run_outs"), name: "run-outs" });
-    fill(card, h("div", { className: "head" }, h("h2", {}, t("run_outs")), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("as_of", { time: fmt.time(data.madeAt) })), saveButton(made)), unfiltered(),
+    fill(card, h("div", { className: "head" }, h("h2", {}, t("run_outs")), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("as_of", { time: fmt.time(data.madeAt) })), rows.length ? saveButton(made) : null), unfiltered(),
       rows.length ? made : empty(data.enough ? t("no_run_outs") : data.evidence.limits[0] || t("no_run_outs")));
   } catch (error) {
     fill(card, h("h2", {}, t("run_outs")), problem(error, () => showRunOuts(card)));

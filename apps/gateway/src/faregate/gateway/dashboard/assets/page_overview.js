@@ -38,7 +38,7 @@ export async function render(main, { may }) {
   const pause = h("button", { "aria-pressed": String(query.get("live") === "0") });
   const tiles = h("ul", { className: "tiles", "aria-label": t("totals") }, TILES.map(() => h("li", { className: "tile" }, skeleton())));
   const chart = h("section", { className: "card", "aria-label": t("chart") }, skeleton(true));
-  const rankings = h("div", { className: "grid" }, h("section", { className: "card" }, skeleton(true)), h("section", { className: "card" }, skeleton(true)));
+  const rankings = h("div", { className: "grid thirds" }, [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true))));
   const [business, runOuts, budgets] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true)));
   const choose = (label, name, value, all, text) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map((each) => h("option", { value: each, selected: each === value }, t(`${text}_${each}`)))));
 

@@ -44,7 +44,7 @@ async function list(main) {
         { key: "credits_charged", label: t("column_chargedCredits"), num: true, show: (row) => fmt.credits(row.credits_charged) },
         { key: "usage_key", label: t("usage_key"), show: (row) => h("a", { className: "mono", href: link(["uses", row.usage_key]) }, row.usage_key) },
       ], rows, { caption: t("uses_caption", { count: String(rows.length) }), name: "uses" });
-      fill(place, h("div", { className: "head" }, h("h2", {}, t("uses_title")), h("span", { className: "fill" }), h("button", { className: "small", onclick: () => copy(curl("/api/usage", query)) }, t("copy_curl")), saveButton(made)),
+      fill(place, h("div", { className: "head" }, h("h2", {}, t("uses_title")), h("span", { className: "fill" }), h("button", { className: "small", onclick: () => copy(curl("/api/usage", query)) }, t("copy_curl")), rows.length ? saveButton(made) : null),
         rows.length ? made : empty(t("no_uses"), "faregate demo"), meta.next_cursor && h("button", { onclick: () => more({ ...query, cursor: meta.next_cursor }) }, t("more")));
     } catch (error) {
       fill(place, problem(error, () => more(query)));
