@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+from pathlib import Path
 
+import openpyxl
 import pytest
 
 from faregate.core.settings import load_settings
@@ -15,12 +17,16 @@ DASHBOARD = Page.of("docs/howto/read-the-dashboard.md")
 PORTAL = Page.of("docs/howto/embed-the-customer-page.md")
 
 
-async def test_the_commands_of_the_dashboard_page_run(desk: Desk) -> None:
-    sign_in, stream = DASHBOARD.blocks("bash")
+async def test_the_commands_of_the_dashboard_page_run(desk: Desk, tmp_path: Path) -> None:
+    sign_in, link, export, stream = DASHBOARD.blocks("bash")
     signed_in = await asyncio.to_thread(sign_in.run, URL=desk.url, KEY=KEY)
+    linked = exact_json.loads((await asyncio.to_thread(link.run, URL=desk.url, KEY=KEY)).encode())["data"]
+    await asyncio.to_thread(export.run, cwd=tmp_path, URL=desk.url, KEY=KEY)
     sent = await asyncio.to_thread(stream.run, URL=desk.url, KEY=KEY)
 
     assert exact_json.loads(signed_in.encode())["data"]["id"] == "bootstrap"
+    assert linked["url"].startswith(f"{desk.url}/dashboard#fgs_")
+    assert openpyxl.load_workbook(tmp_path / "models.xlsx")["rows"]["A1"].value == "model"
     assert "event: usage" in sent
 
 
