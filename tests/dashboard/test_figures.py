@@ -3,9 +3,9 @@
 import io
 import re
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
-import openpyxl
 import pytest
 from playwright.async_api import Page, expect
 
@@ -90,6 +90,7 @@ async def test_an_exploration_stands_beside_the_period_before_and_its_file_is_as
     await page.get_by_role("region", name="values in this range").get_by_role("button", name="model").click()
     async with page.expect_download() as download:
         await page.get_by_role("button", name="XLSX").first.click()
+    openpyxl: Any = import_module("openpyxl")
     sheet = openpyxl.load_workbook(io.BytesIO((await (await download.value).path()).read_bytes()))["rows"]
     rows = list(sheet.iter_rows(min_row=2, values_only=True))
 
@@ -104,9 +105,8 @@ async def test_any_table_is_a_file_of_any_form(desk: Desk) -> None:
     await loaded(page)
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Parquet").first.click()
-    import pyarrow.parquet as pq
-
-    table: Any = pq.read_table(await (await download.value).path())
+    pq: Any = import_module("pyarrow.parquet")
+    table = pq.read_table(await (await download.value).path())
     assert {"ada", "org:acme"} <= set(table.to_pydict()["Owner"])
     await page.context.close()
 

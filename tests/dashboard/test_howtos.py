@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import openpyxl
 import pytest
 
 from faregate.core.settings import load_settings
@@ -26,6 +27,7 @@ async def test_the_commands_of_the_dashboard_page_run(desk: Desk, tmp_path: Path
 
     assert exact_json.loads(signed_in.encode())["data"]["id"] == "bootstrap"
     assert linked["url"].startswith(f"{desk.url}/dashboard#fgs_")
+    openpyxl: Any = import_module("openpyxl")
     assert openpyxl.load_workbook(tmp_path / "models.xlsx")["rows"]["A1"].value == "model"
     assert "event: usage" in sent
 

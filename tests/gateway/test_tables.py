@@ -4,10 +4,9 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
-import openpyxl
-import pyarrow.parquet as pq
 import pytest
 
 from faregate.wire import exact_json
@@ -37,9 +36,11 @@ def read(data: bytes, kind: str) -> list[list[Any]]:
     if kind == "csv":
         return list(csv.reader(io.StringIO(data.decode())))
     if kind == "xlsx":
+        openpyxl: Any = import_module("openpyxl")
         return [list(row) for row in openpyxl.load_workbook(io.BytesIO(data))["rows"].iter_rows(values_only=True)]
     if kind == "parquet":
-        table: Any = pq.read_table(io.BytesIO(data))
+        pq: Any = import_module("pyarrow.parquet")
+        table = pq.read_table(io.BytesIO(data))
         return [table.column_names, *(list(row.values()) for row in table.to_pylist())]
     rows = exact_json.loads(data)["rows"] if kind == "json" else [exact_json.loads(line) for line in data.splitlines()]
     return [list(rows[0]), *(list(row.values()) for row in rows)]

@@ -68,9 +68,9 @@ def _lines(found: StatementAnswer) -> Iterator[dict[str, Any]]:
     for source, amount in found.granted.items():
         yield _line(f"Granted ({source})", amount)
     for field, (name, sign) in _LINES.items():
-        amount: Decimal = getattr(found, field)
-        if amount:
-            yield _line(name, sign * amount)
+        change: Decimal = getattr(found, field)
+        if change:
+            yield _line(name, sign * change)
     yield _line("Closing balance", found.closing, bold=True)
 
 

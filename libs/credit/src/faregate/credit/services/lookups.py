@@ -111,8 +111,14 @@ class LedgerLookups:
         """Return the sums over all wallets now, as the wallets are stored: what falls due with time is posted later."""
         async with self._database.transaction(read_only=True) as session:
             (row,) = await self._database.rows(session, ALL_WALLETS)
-        amounts = (to_credits(each) for each in (row.balance, row.held, row.earmarked, row.debt))
-        return AllWallets(row.wallets, *amounts, row.at)
+        return AllWallets(
+            wallets=row.wallets,
+            balance=to_credits(row.balance),
+            held=to_credits(row.held),
+            earmarked=to_credits(row.earmarked),
+            debt=to_credits(row.debt),
+            at=row.at,
+        )
 
     async def _charges(self, session: AsyncSession, usage_key: str | None) -> Mapping[str, ChargeState]:
         return await self._ledger.charges(session, [usage_key]) if usage_key is not None else {}
