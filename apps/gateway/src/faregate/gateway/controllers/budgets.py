@@ -1,4 +1,4 @@
-"""Controller of `/api/analytics/budgets`: quotas and spending limits beside what is used of them."""
+"""Controller of `/api/analytics/budgets`: quotas and spending limits beside their use."""
 
 from decimal import Decimal
 

@@ -79,7 +79,9 @@ class WebSessionStore:
 
     async def follow_link(self, session: AsyncSession, token: str) -> SessionSpec | None:
         """Use up a link and return its identity; None if it was used, or has expired."""
-        rows = await self._database.rows(session, SESSION_TAKE, token_hash=_digest(token)) if _is_link(token) else []
+        if not _is_link(token):
+            return None
+        rows = await self._database.rows(session, SESSION_TAKE, token_hash=_digest(token))
         return _spec(rows[0]) if rows else None
 
     async def find(self, token: str) -> WebSession | None:
