@@ -1,4 +1,4 @@
-"""Overview, Explore and Uses in a real browser: the books, budgets, comparisons, exports, drill-down, filters."""
+"""Overview, Explore and Uses in a real browser: the books, limits, comparisons, exports, drill-down, filters."""
 
 import io
 import re
@@ -62,16 +62,16 @@ async def test_each_line_of_the_books_is_the_ledger_s_and_verify_finds_no_drift(
     await page.context.close()
 
 
-async def test_budgets_are_bars_with_the_numbers_of_the_api(desk: Desk) -> None:
+async def test_limits_and_quotas_are_bars_with_the_numbers_of_the_api(desk: Desk) -> None:
     page = await desk.signed_in("/dashboard/overview?range=today&live=0&country=DE")
     await loaded(page)
-    budgets = await api(desk.gateway, "/api/analytics/budgets?limit=8")
-    lines = await page.locator(".budgets li").all_inner_texts()
+    allowances = await api(desk.gateway, "/api/analytics/allowances?limit=8")
+    lines = await page.locator(".allowances li").all_inner_texts()
 
-    assert len(lines) == len(budgets) >= 5
-    for line, budget in zip(lines, budgets, strict=True):
-        assert f"{Decimal(budget['used']).normalize():,f} " in line
-        assert f"per {budget['period']}" in line
+    assert len(lines) == len(allowances) >= 5
+    for line, allowance in zip(lines, allowances, strict=True):
+        assert f"{Decimal(allowance['used']).normalize():,f} " in line
+        assert f"per {allowance['period']}" in line
     assert await page.get_by_text("Not filtered: the books know wallets").count() == 3
     await page.context.close()
 
@@ -219,7 +219,7 @@ async def test_a_customer_sees_limits_and_downloads_a_statement(desk: Desk) -> N
     page = await desk.page()
     await page.goto(made["url"].replace("http://gateway", desk.url))
     await loaded(page, "main h1")
-    await expect(page.locator(".budgets")).to_contain_text("of 50")
+    await expect(page.locator(".allowances")).to_contain_text("of 50")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download as PDF").click()
     content = (await (await download.value).path()).read_bytes()

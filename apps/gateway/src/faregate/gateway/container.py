@@ -13,7 +13,7 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
-from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exploration import ExplorationController
@@ -199,8 +199,8 @@ class GatewayContainer(FaregateContainer):
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
     )
-    budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(
-        BudgetsController, host.quota_service, host.bookkeeping
+    allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
+        AllowancesController, host.quota_service, host.bookkeeping
     )
     tables_controller: providers.Provider[TablesController] = providers.Singleton(TablesController, host.clock)
     sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
@@ -267,7 +267,7 @@ class GatewayContainer(FaregateContainer):
         meters_controller,
         exports_controller,
         tables_controller,
-        budgets_controller,
+        allowances_controller,
         sessions_controller,
         views_controller,
         lookups_controller,

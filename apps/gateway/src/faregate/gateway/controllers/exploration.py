@@ -103,7 +103,7 @@ class ExplorationController(Controller):
         personal=Personal.IDS,
         audit=Audit.PERSONAL,
     )
-    async def export(self, query: ExploreFileQuery) -> Response:
+    async def export_exploration(self, query: ExploreFileQuery) -> Response:
         """Download a table of `/api/analytics/explore` as csv, xlsx, parquet, json or ndjson.
 
         The rows are those of the answer to the same question, in the order of `sort`.

@@ -212,7 +212,7 @@ class Settings(BaseSettings):
         examples=["models, meter:tokens"],
     )
     portal_names: dict[str, str] = Field(
-        default_factory=dict[str, str],
+        default={},
         description="names that the customers' page shows instead of those of models, features and meters, as JSON",
         examples=['{"model:gpt-4o": "Premium", "feature:ai_chat_v1": "Chat"}'],
     )

@@ -1,6 +1,6 @@
-// The books beside those of the period before, run-out dates, and budgets: the cards of the overview below the charts.
+// The books beside those of the period before, run-out dates, and allowances: the cards of the overview below the charts.
 import { get } from "./api.js";
-import { budgetBars } from "./budgets.js";
+import { allowanceBars } from "./allowances.js";
 import { empty, fill, h, problem } from "./dom.js";
 import * as fmt from "./format.js";
 import { sum } from "./charts.js";
@@ -60,19 +60,19 @@ export async function showRunOuts(card) {
   }
 }
 
-function owner(budget) {
-  if (budget.client) return `${t("api_key")} ${budget.client}`;
-  if (!budget.owner_id || budget.owner_id === "*") return t("everybody");
-  const name = h("a", { href: link(["wallets", budget.owner_id]) }, budget.owner_id);
-  return budget.organization_id ? [name, ` (${budget.organization_id})`] : name;
+function owner(allowance) {
+  if (allowance.client) return `${t("api_key")} ${allowance.client}`;
+  if (!allowance.owner_id || allowance.owner_id === "*") return t("everybody");
+  const name = h("a", { href: link(["wallets", allowance.owner_id]) }, allowance.owner_id);
+  return allowance.organization_id ? [name, ` (${allowance.organization_id})`] : name;
 }
 
-export async function showBudgets(card) {
+export async function showAllowances(card) {
   try {
-    const { data } = await get("/api/analytics/budgets", { limit: 8 });
-    fill(card, h("div", { className: "head" }, h("h2", {}, t("budgets")), h("span", { className: "fill" }), h("a", { className: "button small", href: link("quotas") }, t("page_quotas"))), unfiltered(),
-      data.length ? budgetBars(data, owner) : empty(t("no_budgets"), "faregate quotas set ada requests 1000 --period month"));
+    const { data } = await get("/api/analytics/allowances", { limit: 8 });
+    fill(card, h("div", { className: "head" }, h("h2", {}, t("allowances")), h("span", { className: "fill" }), h("a", { className: "button small", href: link("quotas") }, t("page_quotas"))), unfiltered(),
+      data.length ? allowanceBars(data, owner) : empty(t("no_allowances"), "faregate quotas set ada requests 1000 --period month"));
   } catch (error) {
-    fill(card, h("h2", {}, t("budgets")), problem(error, () => showBudgets(card)));
+    fill(card, h("h2", {}, t("allowances")), problem(error, () => showAllowances(card)));
   }
 }

@@ -7,7 +7,7 @@ import { DIMENSIONS, barOf, chips, finest, question, unit, unusable, within } fr
 import { change, go, link, params } from "./state.js";
 import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
-import { showBudgets, showBusiness, showRunOuts } from "./business.js";
+import { showAllowances, showBusiness, showRunOuts } from "./business.js";
 
 const OF = ["credits", "charged", "requests", "tokens", "cost", "errors"];
 const BY = ["model", "feature", "service", "provider", "user", "organization", "country", "device", "status"];
@@ -39,18 +39,18 @@ export async function render(main, { may }) {
   const tiles = h("ul", { className: "tiles", "aria-label": t("totals") }, TILES.map(() => h("li", { className: "tile" }, skeleton())));
   const chart = h("section", { className: "card", "aria-label": t("chart") }, skeleton(true));
   const rankings = h("div", { className: "grid thirds" }, [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true))));
-  const [business, runOuts, budgets] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true)));
+  const [business, runOuts, allowances] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true)));
   const choose = (label, name, value, all, text) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map((each) => h("option", { value: each, selected: each === value }, t(`${text}_${each}`)))));
 
   fill(main, h("div", { className: "head" }, h("h1", {}, t("page_overview")), h("span", { className: "fill" }), fresh, pause,
     h("button", { onclick: () => copy(curl("/api/analytics/explore", asked)) }, t("copy_curl"))),
   barOf(dims, choose(t("amount"), "of", of, OF, "of"), choose(t("by"), "by", by, BY, "by")), chips(dims), tiles, chart, rankings,
-  may("wallets:read") ? [business, h("div", { className: "grid" }, runOuts, budgets)] : runOuts);
+  may("wallets:read") ? [business, h("div", { className: "grid" }, runOuts, allowances)] : runOuts);
 
   let books = null;
   const showBooks = (explore) => {
     if (books) return;
-    books = Promise.all(may("wallets:read") ? [showBusiness(business, explore), showRunOuts(runOuts), showBudgets(budgets)] : [showRunOuts(runOuts)]);
+    books = Promise.all(may("wallets:read") ? [showBusiness(business, explore), showRunOuts(runOuts), showAllowances(allowances)] : [showRunOuts(runOuts)]);
   };
 
   const show = ({ explore, dashboard }) => {

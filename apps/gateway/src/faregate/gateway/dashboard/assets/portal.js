@@ -1,6 +1,6 @@
 // The customers' page: one owner's balance, usage, uses, grants and statement.
 import { ApiError, call, fetchFile, get, setBearer } from "./api.js";
-import { budgetBars } from "./budgets.js";
+import { allowanceBars } from "./allowances.js";
 import { dialog, download, empty, facts, fill, h, problem, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
 import { legend, seriesChart, summary } from "./charts.js";
@@ -86,7 +86,7 @@ async function showLimits(place) {
   try {
     const { data } = await get("/api/portal/limits");
     const named = (limit) => (me.owner_id.startsWith("org:") && limit.kind === "limit" ? limit.member || t("portal_every_member") : limit.kind === "quota" ? limit.meter : t("credits"));
-    fill(place, h("h2", {}, t("portal_limits")), data.length ? budgetBars(data, named) : empty(t("portal_no_limits")));
+    fill(place, h("h2", {}, t("portal_limits")), data.length ? allowanceBars(data, named) : empty(t("portal_no_limits")));
   } catch (error) { fill(place, problem(error, () => showLimits(place))); }
 }
 

@@ -1,4 +1,4 @@
-"""Queries and answers of `/api/analytics/budgets`."""
+"""Queries and answers of `/api/analytics/allowances`."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,16 +11,16 @@ from faregate.core.values.fields import LooseBody
 from faregate.credit.services.bookkeeping import OwnedLimit
 from faregate.gateway.schemas.base import Answer
 
-__all__ = ["BudgetAnswer", "BudgetsQuery", "limit_budget", "quota_budget"]
+__all__ = ["AllowanceAnswer", "AllowancesQuery", "limit_allowance", "quota_allowance"]
 
 
-class BudgetsQuery(LooseBody):
-    """How many budgets."""
+class AllowancesQuery(LooseBody):
+    """How many allowances."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 20
 
 
-class BudgetAnswer(Answer):
+class AllowanceAnswer(Answer):
     """A quota or a spending limit beside what is used of it in its running period.
 
     A limit is that of a user (`owner_id`), of a member of a pool (`organization_id`, too), or of an API key (`client`), and its
@@ -44,10 +44,10 @@ class BudgetAnswer(Answer):
     hard: bool
 
 
-def quota_budget(status: QuotaStatus) -> BudgetAnswer:
-    """Return a quota as a budget."""
+def quota_allowance(status: QuotaStatus) -> AllowanceAnswer:
+    """Return a quota as an allowance."""
     spec = status.quota.spec
-    return BudgetAnswer(
+    return AllowanceAnswer(
         kind="quota",
         meter=spec.meter,
         owner_id=spec.owner_id,
@@ -65,10 +65,10 @@ def quota_budget(status: QuotaStatus) -> BudgetAnswer:
     )
 
 
-def limit_budget(owned: OwnedLimit) -> BudgetAnswer:
-    """Return a spending limit as a budget."""
+def limit_allowance(owned: OwnedLimit) -> AllowanceAnswer:
+    """Return a spending limit as an allowance."""
     limit = owned.limit
-    return BudgetAnswer(
+    return AllowanceAnswer(
         kind="limit",
         meter="credits",
         owner_id=owned.user_id,

@@ -1,4 +1,4 @@
-"""Budgets: quotas and spending limits beside what is used of them, the nearest to its end first."""
+"""Allowances: quotas and spending limits beside what is used of them, the nearest to its end first."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 from support.apps import Gateway
 
 
-async def test_budgets_have_the_numbers_of_quotas_limits_and_keys(gateway: Gateway) -> None:
+async def test_allowances_have_the_numbers_of_quotas_limits_and_keys(gateway: Gateway) -> None:
     await gateway.feature("chat")
     await gateway.grant("ada", 50)
     await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": "week", "soft": 4}]})
@@ -24,7 +24,7 @@ async def test_budgets_have_the_numbers_of_quotas_limits_and_keys(gateway: Gatew
     key = await gateway.post("/api/keys", {"name": "billing", "scopes": ["credits:process"], "spend_cap": cap})
     assert key.status == 201, key.body
 
-    found = (await gateway.get("/api/analytics/budgets")).data
+    found = (await gateway.get("/api/analytics/allowances")).data
     limit = (await gateway.get("/api/wallets/ada/limits")).data[0]
 
     assert found[0]["percent"] == 75
@@ -40,8 +40,8 @@ async def test_budgets_have_the_numbers_of_quotas_limits_and_keys(gateway: Gatew
     assert datetime.fromisoformat(own["since"]) <= datetime.now(UTC)
 
 
-async def test_only_as_many_budgets_as_asked_for(gateway: Gateway) -> None:
+async def test_only_as_many_allowances_as_asked_for(gateway: Gateway) -> None:
     await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": p, "hard": 5} for p in ("day", "week")]})
 
-    assert len((await gateway.get("/api/analytics/budgets?limit=1")).data) == 1
-    assert (await gateway.get("/api/analytics/budgets?limit=0")).status == 422
+    assert len((await gateway.get("/api/analytics/allowances?limit=1")).data) == 1
+    assert (await gateway.get("/api/analytics/allowances?limit=0")).status == 422
