@@ -66,6 +66,7 @@ UNNOTED_READS = {
     ),
     "session.who": "the caller",
     "views.list_views": "questions, not answers",
+    "analytics.list_rules": "declared segments, about nobody",
     "system.get_system": "processes, jobs and queues",
     "organizations.list_organizations": "ids and policies, without members",
     "usage-events.fate": "one event, by a name that only its sender knows",

@@ -10,10 +10,10 @@ from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import Settings
+from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
-from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exploration import ExplorationController
