@@ -63,7 +63,10 @@ async def main(directory: Path, wanted: list[str]) -> None:
         await upgrade(database)
         await database.close()
         try:
-            async with open_browser() as browser, open_desk(settings_for(database.url, port=0), browser) as desk:
+            async with (
+                open_browser() as browser,
+                open_desk(settings_for(database.url, port=0, late_event_days=90), browser) as desk,
+            ):
                 await fill(desk.gateway, days=62)
                 await take(desk, directory, wanted)
                 for problem in desk.problems:
