@@ -111,6 +111,16 @@ async def _prepare(client: Client, users: DemoUsers) -> None:
     await client.must(
         "POST", f"/api/wallets/{users.low_balance}/grants", {"credits": 3, "source": "bonus", "key": "demo"}
     )
+    await _limit(client, users)
+
+
+async def _limit(client: Client, users: DemoUsers) -> None:
+    """Set quotas and spending limits that nobody reaches, so that the dashboard shows how much of them is used."""
+    for user, limit in zip(users.individuals[:3], (400, 800, 1500), strict=True):
+        quota = {"owner_id": user, "meter": "requests", "limit": limit, "period": "month"}
+        await client.must("PUT", "/api/quotas", quota)
+    limits = {"limits": [{"period": "month", "soft": 300, "hard": 5000}]}
+    await client.must("PUT", f"/api/wallets/{users.individuals[3]}/limits", limits)
 
 
 async def _past(client: Client, users: DemoUsers) -> None:
