@@ -29,7 +29,7 @@ __all__ = ["demo"]
 
 FEATURE = "ai_chat"
 PAPER = "GENERATE_QUESTION_PAPER"
-_PAST = 2500
+_PAST = 4000
 _AT_ONCE = 1000
 
 
@@ -84,7 +84,9 @@ async def _demo(
     from faregate.core.settings import isolated_settings
 
     console.print("Starting gateway, worker and PostgreSQL in a temporary directory …")
-    async with private_stack(directory / "data", keep=keep) as stack, open_client(stack.url, stack.key) as client:
+    settings = {"FAREGATE_LATE_EVENT_DAYS": "70"}
+    started = private_stack(directory / "data", keep=keep, environment=settings)
+    async with started as stack, open_client(stack.url, stack.key) as client:
         users = DemoUsers()
         await _prepare(client, users)
         await _past(client, users)
@@ -116,7 +118,7 @@ async def _prepare(client: Client, users: DemoUsers) -> None:
 
 async def _limit(client: Client, users: DemoUsers) -> None:
     """Set quotas and spending limits that nobody reaches, so that the dashboard shows how much of them is used."""
-    for user, limit in zip(users.individuals[:3], (400, 800, 1500), strict=True):
+    for user, limit in zip(users.individuals[:3], (6000, 2000, 3000), strict=True):
         quota = {"owner_id": user, "meter": "requests", "limit": limit, "period": "month"}
         await client.must("PUT", "/api/quotas", quota)
     limits = {"limits": [{"period": "month", "soft": 300, "hard": 5000}]}

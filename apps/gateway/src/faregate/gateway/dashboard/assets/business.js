@@ -54,7 +54,7 @@ export async function showRunOuts(card) {
       { key: "runsOutAt", label: t("run_out_date"), show: between }, { key: "perWeek", label: t("per_week_used"), num: true, show: (row) => fmt.credits(row.perWeek) }];
     const made = table(columns, rows, { quiet: true, caption: t("run_outs"), name: "run-outs" });
     fill(card, h("div", { className: "head" }, h("h2", {}, t("run_outs")), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("as_of", { time: fmt.time(data.madeAt) })), rows.length ? saveButton(made) : null), unfiltered(),
-      rows.length ? made : empty(data.enough ? t("no_run_outs") : data.evidence.limits[0] || t("no_run_outs")));
+      rows.length ? made : empty(t(data.enough ? "no_run_outs" : "no_run_outs_yet")));
   } catch (error) {
     fill(card, h("h2", {}, t("run_outs")), problem(error, () => showRunOuts(card)));
   }
