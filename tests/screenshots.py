@@ -100,7 +100,7 @@ async def main(directory: Path, wanted: list[str], *, full: bool) -> None:
         try:
             settings = settings_for(database.url, port=0, late_event_days=KEPT_DAYS)
             async with open_browser() as browser, open_desk(settings, browser) as desk:
-                await fill(desk.gateway)
+                await fill(desk.gateway, days=62)
                 await operate(desk.gateway)
                 async with running_worker(settings):
                     await told(desk)

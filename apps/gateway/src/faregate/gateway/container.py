@@ -10,6 +10,7 @@ from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import Settings
+from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
@@ -31,12 +32,13 @@ from faregate.gateway.controllers.objectives import ObjectivesController
 from faregate.gateway.controllers.operations import OperationsController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
-from faregate.gateway.controllers.portal import PortalController, PortalLook
+from faregate.gateway.controllers.portal import PortalController
 from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.sessions import SessionsController
+from faregate.gateway.controllers.tables import TablesController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.views import ViewsController
@@ -50,6 +52,7 @@ from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.observability.metrics import GatewayMetrics
+from faregate.gateway.schemas.portal_look import PortalLook
 from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.credentials import Authenticator
 from faregate.gateway.security.jwks import KeySet
@@ -212,6 +215,10 @@ class GatewayContainer(FaregateContainer):
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
     )
+    allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
+        AllowancesController, host.quota_service, host.bookkeeping
+    )
+    tables_controller: providers.Provider[TablesController] = providers.Singleton(TablesController, host.clock)
     sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
         SessionsController,
         host.database,
@@ -230,11 +237,14 @@ class GatewayContainer(FaregateContainer):
         host.explorer,
         host.bookkeeping,
         host.clock,
+        host.quota_service,
         providers.Singleton(
             PortalLook,
             host.settings.provided.portal_title,
             host.settings.provided.portal_color,
+            host.settings.provided.portal_color_dark,
             host.settings.provided.portal_hidden_parts,
+            host.settings.provided.portal_names,
         ),
     )
     portal_links_controller: providers.Provider[PortalLinksController] = providers.Singleton(
@@ -277,6 +287,8 @@ class GatewayContainer(FaregateContainer):
         quotas_controller,
         meters_controller,
         exports_controller,
+        tables_controller,
+        allowances_controller,
         sessions_controller,
         views_controller,
         lookups_controller,

@@ -10,6 +10,7 @@ from faregate.credit.services.lookups import LedgerLookups
 from faregate.gateway.http.operation import Audit, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.lookups import (
+    AllWalletsAnswer,
     GrantPartAnswer,
     HoldAnswer,
     HoldsQuery,
@@ -72,6 +73,11 @@ class LookupsController(Controller):
     async def list_grants(self, owner_id: str) -> Reply:
         """List all grants of a wallet, used and expired ones included, oldest first; at most 1,000."""
         return Reply([grant_answer(grant) for grant in await self._wallets.grants(owner_id)])
+
+    @operation("GET", "/api/ledger/balance", scope=_READ, answer=AllWalletsAnswer)
+    async def all_wallets(self) -> AllWalletsAnswer:
+        """Return balance and held credits of all wallets together, now."""
+        return AllWalletsAnswer.of(await self._lookups.all_wallets())
 
     @operation("GET", "/api/holds", scope=_READ, answer=list[HoldAnswer], audit=Audit.PERSONAL)
     async def list_holds(self, query: HoldsQuery) -> Page:

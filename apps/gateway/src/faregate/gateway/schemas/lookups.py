@@ -15,6 +15,7 @@ from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.gateway.schemas.wallets import TransactionAnswer
 
 __all__ = [
+    "AllWalletsAnswer",
     "GrantPartAnswer",
     "HoldAnswer",
     "HoldsQuery",
@@ -54,6 +55,17 @@ class WalletListAnswer(Answer):
     credit_limit: Decimal
     status: str
     plan: str | None
+
+
+class AllWalletsAnswer(Answer):
+    """All wallets together at one moment, in credits: `held` and `earmarked` are parts of `balance`."""
+
+    wallets: int
+    balance: Decimal
+    held: Decimal
+    earmarked: Decimal
+    debt: Decimal
+    at: datetime
 
 
 class HoldAnswer(Answer):

@@ -122,6 +122,24 @@ class FactReader:
             kept = await self._rollups.series(session, coverage, alone[0], alone[1] or _NO_VALUE, periods)
         return kept if rest.empty else _united(kept, await self._raw.series(session, question, unit, rest))
 
+    async def series_by(
+        self, session: AsyncSession, question: Question, by: Sequence[str], unit: Unit
+    ) -> Mapping[Group, Mapping[datetime, Measures]]:
+        """Return the sums by the values of the dimensions `by`, each by period; empty periods are left out."""
+        alone = await self._kept(session, question, by)
+        coverage = self._series_coverage(question, unit, alone)
+        if coverage is None:
+            return await self._raw.series_by(session, question, by, unit)
+        rest, periods = await self._rest(session, question, coverage), periods_of(question.range, unit)
+        if alone is None:
+            kept = await self._cube.series_by(session, coverage, question.filters, by, periods)
+        else:
+            kept = await self._rollups.series_by(session, coverage, alone[0], periods)
+        if rest.empty:
+            return kept
+        late = await self._raw.series_by(session, question, by, unit, rest)
+        return {key: _united(kept.get(key, {}), late.get(key, {})) for key in {*kept, *late}}
+
     async def users(
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:

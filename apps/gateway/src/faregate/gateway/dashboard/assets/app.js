@@ -34,6 +34,7 @@ export const may = (scope) => session.scopes.includes(scope);
 async function start() {
   document.querySelector(".skip").textContent = t("skip");
   applyTheme(localStorage.getItem("theme"));
+  if (location.hash.startsWith("#fgs_")) return followLink(location.hash.slice(1));
   try {
     session = (await call("GET", "/api/session", { bare: true })).data;
     setCsrf(session.csrf_token);
@@ -42,6 +43,16 @@ async function start() {
     if (error.status === 401) signIn();
     else fill(root(), problem(error, start));
   }
+}
+
+// A link that signs in is used up by its first visit; its secret does not stay in the address.
+async function followLink(token) {
+  history.replaceState({}, "", `${location.pathname}${location.search}`);
+  try {
+    session = (await call("POST", "/api/session", { headers: { authorization: `Bearer ${token}` }, bare: true })).data;
+    setCsrf(session.csrf_token);
+    render();
+  } catch (error) { signIn(error.message); }
 }
 
 const root = () => document.getElementById("app");
