@@ -218,13 +218,14 @@ class Explorer:
 
     def _named(self, by: ExploreBy, key: tuple[Any, ...]) -> str | None:
         """Return the value that stands for all spellings of a model or provider."""
+        named: Mapping[Any, Measures] = {key: Measures()}
         if by == "model":
-            ((model, _),) = self._models.united({key: Measures()})
-            return model
-        if by == "provider":
-            ((provider,),) = united_providers({key: Measures()})
-            return provider
-        return key[0]
+            named = self._models.united(named)
+        elif by == "provider":
+            named = united_providers(named)
+        (found,) = named
+        value: str | None = found[0]
+        return value
 
     async def _narrowed(self, session: AsyncSession, question: Question, by: ExploreBy, value: str) -> Question:
         given: dict[str, Any] = {**question.filters.given, _FILTER_OF.get(by, by): value}
