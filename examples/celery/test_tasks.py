@@ -20,7 +20,7 @@ def test_a_task_is_charged_by_its_tokens(fare: SyncFaregate) -> None:
     done = tasks.answer.apply(args=("ada", "hello"), task_id="task-1").get()
 
     assert (done["answer"], float(done["credits"])) == ("HELLO", 0.42)
-    assert fare.usage.story("task-1").charge.status == "settled"
+    assert fare.usage.story("task-1:0").charge.status == "settled"
 
 
 @pytest.mark.usefixtures("fare")

@@ -1,7 +1,7 @@
 """The facade, on PostgreSQL and in memory: the same calls, answers and errors."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -296,3 +296,39 @@ async def test_one_text_is_no_list_of_names(fare: Faregate) -> None:
         await fare.organizations.define("acme", policy="pooled", join="kim")
     with pytest.raises(InvalidError, match="features must be a list"):
         await fare.grant("ada", 5, key="k", features="image")
+
+
+@pytest.mark.parametrize(
+    "metadata", ["text", {"a": {1, 2}}, {"a": float("nan")}, {"at": datetime(2026, 1, 1)}, {"a": "\ud800"}]
+)
+async def test_metadata_that_json_cannot_hold_is_refused_by_name(fare: Faregate, metadata: Any) -> None:
+    with pytest.raises(InvalidError) as charged:
+        await fare.charge("image", "ada", metadata=metadata)
+    with pytest.raises(InvalidError) as used:
+        fare.use("image", "ada", metadata=metadata)
+
+    assert (charged.value.param, used.value.param) == ("metadata", "metadata")
+
+
+async def test_a_nul_in_metadata_is_replaced_as_over_http(fare: Faregate) -> None:
+    await fare.charge("image", "ada", key="K", metadata={"title": "a\0b", "list": ["\0"]})
+
+    assert (await fare.usage.story("K")).charge.metadata == {"title": "a\ufffdb", "list": ["\ufffd"]}
+
+
+async def test_a_moment_without_a_time_zone_is_refused_by_name(fare: Faregate) -> None:
+    naive = datetime(2026, 1, 1)
+    with pytest.raises(InvalidError, match="expires_at must be a datetime with a time zone"):
+        await fare.grant("ada", 5, key="k", expires_at=naive)
+    with pytest.raises(InvalidError, match="since must be a datetime with a time zone"):
+        await fare.usage.list(since=naive)
+
+
+async def test_a_use_that_is_free_because_nothing_was_observed_is_logged(
+    fare: Faregate, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fare.use("ai_chat_v1", "ada", key="K", estimate=5) as use:
+        pass
+
+    assert use.result.charged == 0
+    assert "K of ada is free, though 5.000000 credits were held for ai_chat_v1: nothing was observed" in caplog.text

@@ -123,6 +123,31 @@ def test_wrong_settings_are_refused_at_once() -> None:
         Faregate("postgresql://x/y", container=FaregateContainer(settings=load_settings()))
 
 
+@pytest.mark.parametrize(
+    ("definition", "named"),
+    [
+        ({}, "strategy"),
+        ({"strategy": "nope"}, "nope"),
+        ({"strategy": "fixed", "parameters": {"credit": 1}}, "credit"),
+        (5, "mapping"),
+    ],
+)
+async def test_a_definition_that_cannot_be_used_is_named(database_url: str, definition: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"features: image: .*{named}"):
+        await Faregate(database_url, features={"image": definition}).open()
+
+
+async def test_a_feature_that_the_database_has_otherwise_stays_and_is_logged(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for credits, logged in ((1, False), (1, False), (2, True)):
+        caplog.clear()
+        features = {"image": {"strategy": "fixed", "parameters": {"credits": credits}}}
+        async with Faregate(database_url, features=features, initial_credits=9) as fare:
+            assert (await fare.charge("image", "ada")).credits_charged == 1
+        assert ("the feature image stays as the database has it" in caplog.text) == logged
+
+
 async def test_a_container_of_the_hosts_own_is_used(database_url: str) -> None:
     container = FaregateContainer(settings=load_settings(database_url=database_url, initial_credits=20))
     async with Faregate(container=container, strategies=STRATEGIES, features=FEATURES) as fare:

@@ -170,7 +170,13 @@ class ChargeHandle:
     async def _close(self, session: ChargeSession, decision: ClosingDecision) -> UseResult:
         if decision.void_reason is not None:
             return await self._api.void(session, decision.void_reason)
-        return await self._api.settle(session, decision.usages, decision.metadata, decision.duration_ms)
+        result = await self._api.settle(session, decision.usages, decision.metadata, decision.duration_ms)
+        if not decision.usages and result.consumed == 0 and session.authorization.hold > 0:
+            log.warning(
+                "%s of %s is free, though %s credits were held for %s: nothing was observed; call observe() with each reply",
+                *(session.usage_key, session.user_id, session.authorization.hold, session.authorization.feature),
+            )
+        return result
 
 
 _TASKS: set[asyncio.Task[Any]] = set()

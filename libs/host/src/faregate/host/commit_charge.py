@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from faregate.client.request_bodies import settlement_body
 from faregate.core.db.database import Sql
 from faregate.core.errors import InvalidError
+from faregate.host.arguments import storable
 from faregate.host.sql import MESSAGE_ADD
 from faregate.usage.credits_process.bodies import EndMultimodelBody, validated
 from faregate.usage.values import ModelUsage
@@ -45,7 +46,9 @@ def add_charge(
             or is in another database than `place` (`SessionCheck.own_place`).
     """
     usage_key = str(new_uuid7()) if key is None else key
-    body = settlement_body(feature, user, usage_key, usages=usages, organization_id=organization, metadata=metadata)
+    body = settlement_body(
+        feature, user, usage_key, usages=usages, organization_id=organization, metadata=storable(metadata)
+    )
     validated(EndMultimodelBody, body)  # an error belongs to the caller, not to the worker's dead letters
     parameters = {
         "message_id": str(new_uuid7()),

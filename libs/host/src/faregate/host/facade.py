@@ -19,6 +19,7 @@ from faregate.core.settings import load_settings
 from faregate.credit.errors import UnknownWalletError
 from faregate.credit.ledger.grants import GRANT_PRIORITY
 from faregate.credit.values import Grant
+from faregate.host.arguments import storable
 from faregate.host.container import FaregateContainer
 from faregate.host.features import Features
 from faregate.host.grants import grant_spec
@@ -53,7 +54,7 @@ class Faregate:
         strategies: the host's own pricing strategies, by name: objects, classes without arguments, or functions of the use
             that return credits. `strategy` registers further ones.
         features: features by key, each with the arguments of `features.define`, such as `{"image": {"strategy": "per_image"}}`.
-            They are defined when opened, unless the database has a feature of this key.
+            They are defined when opened, unless the database has a feature of this key: that stays, and a difference is logged.
         directory: who belongs to which organisation, if the host knows; by default the database does (`organizations`).
         migrate: bring the schema up to date when opened. With False, a schema that is too old is refused.
         spool_dir: where settlements of `use` blocks wait while the database is unavailable; None keeps them in memory.
@@ -188,7 +189,7 @@ class Faregate:
             usage_key=key,
             organization_id=organization,
             usages=usages,
-            metadata=metadata,
+            metadata=storable(metadata),
             session=await self._session_check.checked(session) if session is not None else None,
         )
 
@@ -412,11 +413,5 @@ class Faregate:
                 await upgrade(database)
             elif (problem := schema_problem(await current_revision(database))) is not None:
                 raise ConfigurationError(f"{problem.detail}; {problem.fix}")
-            await self._define_features()
+            await self.features.introduce(self._features)
             yield
-
-    async def _define_features(self) -> None:
-        known = {feature.key for feature in await self.features.list()}
-        for key, definition in self._features.items():
-            if key not in known:
-                await self.features.define(key, **definition)

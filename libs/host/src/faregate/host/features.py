@@ -1,14 +1,20 @@
 """Features of the facade: what is sold, at which price."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from faregate.core.errors import ConfigurationError
 from faregate.usage.features.catalog import FeatureCatalog
-from faregate.usage.features.documents import FeatureDocument, read_document
+from faregate.usage.features.documents import FeatureDocument, feature_content, read_document
 from faregate.usage.values import Feature
+from faregate.wire import exact_json
+from faregate.wire.errors import FaregateError
 
 __all__ = ["Features", "feature_of"]
+
+log = logging.getLogger("faregate.host")
 
 
 class Features:
@@ -42,6 +48,24 @@ class Features:
         feature = feature_of(key, strategy=strategy, parameters=parameters, min_credits=min_credits, **fields)
         return await self._catalog.save(feature, actor=actor)
 
+    async def introduce(self, definitions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Define those features that the database does not have; log a warning for each that it has otherwise.
+
+        Raises:
+            ConfigurationError: a definition cannot be used; the text names the feature and the field.
+        """
+        known = {feature.key: feature for feature in await self.list()}
+        for key, definition in definitions.items():
+            feature = self._checked(key, definition)
+            if key not in known:
+                await self._catalog.save(feature)
+            elif _written(feature) != _written(known[key]):
+                log.warning(
+                    "the feature %s stays as the database has it, which differs from `features`; change it by "
+                    "`features.define`, or bring `features` up to date",
+                    key,
+                )
+
     async def get(self, key: str) -> Feature:
         """Return a feature by its key or id, or raise `UnknownFeatureError`, which lists similar names."""
         return (await self._catalog.current()).get(key)
@@ -53,6 +77,18 @@ class Features:
     async def delete(self, key: str, *, actor: str | None = None) -> None:
         """Delete a definition; uses that have begun are settled by it. Raises `UnknownFeatureError` if there is none."""
         await self._catalog.delete(key, actor=actor)
+
+    def _checked(self, key: str, definition: Mapping[str, Any]) -> Feature:
+        try:
+            return self._catalog.check(feature_of(key, **definition))
+        except TypeError as error:  # no mapping, or an argument is missing
+            raise ConfigurationError(f"features: {key}: {error}") from None
+        except FaregateError as error:
+            raise ConfigurationError(f"features: {key}: {error.detail}") from None
+
+
+def _written(feature: Feature) -> bytes:
+    return exact_json.dumps(feature_content(feature))
 
 
 def feature_of(

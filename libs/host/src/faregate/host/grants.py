@@ -7,7 +7,7 @@ from decimal import Decimal
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
-from faregate.host.arguments import check_list
+from faregate.host.arguments import check_list, check_moment
 from faregate.wire.credits import to_micros
 from faregate.wire.ids import check_external_id
 
@@ -37,6 +37,8 @@ def grant_spec(
     if source not in _SOURCES:
         raise InvalidError(f"source must be one of {', '.join(_SOURCES)}, not {source!r}", param="source")
     check_list(features, param="features")
+    check_moment(effective_at, param="effective_at")
+    check_moment(expires_at, param="expires_at")
     return GrantSpec(
         credit_amount(credits),
         GrantSource(source),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from faregate.host.arguments import check_moment
 from faregate.usage.events.recorder import IngestReport, UsageRecorder
 from faregate.usage.service import UsageService, UsageStory
 from faregate.usage.values import FeatureUsage
@@ -35,6 +36,8 @@ class UsageRecords:
             since, until: bounds of the start; `since` is included, `until` is not.
             before: the last use of the page before, to continue behind it.
         """
+        check_moment(since, param="since")
+        check_moment(until, param="until")
         return await self._service.usages(
             user_id=user,
             organization_id=organization,

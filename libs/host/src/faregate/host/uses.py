@@ -12,6 +12,7 @@ from faregate.client.transport.outage import CLOSED, OutageDebts
 from faregate.client.transport.spool import SettlementSpool
 from faregate.client.values import Quote
 from faregate.core.messaging.interfaces import ITransport
+from faregate.host.arguments import storable
 from faregate.host.local_gateway import LocalGateway, line_view
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, ModelUsage, StartRequest
@@ -64,7 +65,7 @@ def use_request(
         organization,
         email,
         ttl_seconds,
-        metadata or {},
+        storable(metadata) or {},
     )
 
 

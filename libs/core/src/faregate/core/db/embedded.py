@@ -49,7 +49,7 @@ def default_data_dir() -> Path:
 
 
 def postgres_program(name: str) -> Path:
-    """Return the path of a program of the wheel (`postgres`, `initdb`, `psql`, `pgbench`, `pg_test_fsync`, …).
+    """Return the path of a program of the wheel (`postgres`, `initdb`, `psql`, `pgbench`, …).
 
     Raises:
         MissingExtraError: the wheel is not installed.
