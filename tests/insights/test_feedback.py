@@ -81,7 +81,7 @@ async def test_nobody_gives_feedback_on_the_use_of_another(study: Study) -> None
         (GivenFeedback("a-0", 3, tuple(map(str, range(21)))), "tags"),
         (GivenFeedback("a-0", 3, ("ada@example.com",)), "tags"),
         (GivenFeedback("a-0", 3, ("sk-proj-abcdefghijklmnopqrstuvwx",)), "tags"),
-        (GivenFeedback("a-0", 3, text="x" * 4001), "text"),
+        (GivenFeedback("a-0", 3, text="x" * 2001), "text"),
     ],
 )
 async def test_invalid_feedback_is_refused_with_the_name_of_the_field(

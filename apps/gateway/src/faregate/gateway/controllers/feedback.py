@@ -6,6 +6,7 @@ from faregate.core.errors import InvalidError, MissingExtraError
 from faregate.credit.errors import HoldMismatchError, UnknownUsageKeyError
 from faregate.gateway.errors import ForbiddenError
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
+from faregate.gateway.http.personal import Personal
 from faregate.gateway.schemas.base import cursor_of
 from faregate.gateway.schemas.feedback import (
     FeedbackAnswer,
@@ -74,6 +75,7 @@ class FeedbackController(Controller):
         answer=SatisfactionAnswer,
         errors=(InvalidError, MissingExtraError),
         concurrency=_AT_ONCE,
+        personal=Personal.NONE,
     )
     async def satisfaction(self, query: SatisfactionQuery) -> SatisfactionAnswer:
         """Return scores by feature, model or price of a use in the last 90 days, and their correlation with cost and latency.

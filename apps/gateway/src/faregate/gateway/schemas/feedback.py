@@ -34,7 +34,7 @@ class FeedbackBody(Body):
     usage_key: Annotated[ExternalId, Field(examples=["chat-1"])]
     score: _Score
     tags: Annotated[list[_Tag], AtMost(20)] = Field(default_factory=list[str])
-    text: Annotated[Note, Field(max_length=4000)] | None = None
+    text: Note | None = None
     user_id: UserId | None = Field(default=None, description="of a server: must be the user of the use, if given")
 
     def given(self) -> GivenFeedback:

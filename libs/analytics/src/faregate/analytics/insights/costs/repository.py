@@ -10,13 +10,13 @@ from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.conditions_sql import parameters
 from faregate.analytics.insights.costs.scenario import PricedModel, Proposal, ScenarioSums
 from faregate.analytics.insights.costs.sql import (
-    WORK_MEMORY,
     line_models_sql,
     line_sums_sql,
     returns_sql,
     scenario_sql,
 )
 from faregate.analytics.insights.costs.values import LineGroup, LineSums, ReturnBy, ReturnSums
+from faregate.analytics.insights.sql import INSIGHT_HEAVY
 from faregate.analytics.question.filters import Question
 from faregate.core.db.database import Database
 from faregate.usage.pricing.linear_prices import PLAIN_COUNTS
@@ -39,6 +39,7 @@ class CostRepository:
     async def returns(self, session: AsyncSession, question: Question, by: ReturnBy) -> Sequence[ReturnSums]:
         """Return the sums of each feature, plan or user in the range."""
         await self._archived.note(session, question, None)
+        await self._database.rows(session, INSIGHT_HEAVY)
         rows = await self._database.rows(session, returns_sql(by, question.filters), **parameters(question))
         return [
             ReturnSums(
@@ -68,7 +69,7 @@ class CostRepository:
         Args:
             bands: the sizes of input at which prices change, ascending.
         """
-        await self._database.rows(session, WORK_MEMORY)
+        await self._database.rows(session, INSIGHT_HEAVY)
         rows = await self._database.rows(
             session, line_sums_sql(question.filters), **parameters(question), bands=list(bands)
         )
@@ -89,20 +90,20 @@ class CostRepository:
             prices: the proposed prices of each model as the lines spell it.
             spellings: of each model that a proposed margin names.
         """
-        ordered = proposal.ordered_margins
+        ordered, counts = proposal.ordered_margins, _priced_counts(prices)
         given: dict[str, Any] = {}
         for n, margin in enumerate(ordered):
             given[f"margin_{n}"] = margin.margin_percent
             given |= {f"margin_feature_{n}": margin.feature} if margin.feature is not None else {}
             given |= {f"margin_models_{n}": list(spellings[margin.model])} if margin.model is not None else {}
             given |= {f"margin_plan_{n}": margin.plan} if margin.plan is not None else {}
-        await self._database.rows(session, WORK_MEMORY)
+        await self._database.rows(session, INSIGHT_HEAVY)
         rows = await self._database.rows(
             session,
-            scenario_sql(question.filters, [margin.conditions for margin in ordered]),
+            scenario_sql(question.filters, [margin.conditions for margin in ordered], counts),
             **parameters(question),
             **given,
-            **_price_arrays(prices),
+            **_price_arrays(prices, counts),
             all_credits=proposal.credit_price_usd is not None,
             divisor=100 * policy.credit_price_usd * policy.quantum,
             quantum=policy.quantum * _MICROS,
@@ -123,12 +124,17 @@ def _sums(row: Any) -> LineSums:
     )
 
 
-def _price_arrays(prices: Sequence[PricedModel]) -> dict[str, Any]:
+def _priced_counts(prices: Sequence[PricedModel]) -> Sequence[str]:
+    """Return the counts that make a difference: those with a price, and those whose lines would have none."""
+    return [name for name in PLAIN_COUNTS if any(price.prices.units[name] != 0 for price in prices)]
+
+
+def _price_arrays(prices: Sequence[PricedModel], counts: Sequence[str]) -> dict[str, Any]:
     return {
         "price_models": [price.model for price in prices],
         "price_providers": [price.provider for price in prices],
         "price_calls": [price.prices.call for price in prices],
-        **{f"p_{name}": [price.prices.units[name] for price in prices] for name in PLAIN_COUNTS},
+        **{f"p_{name}": [price.prices.units[name] for price in prices] for name in counts},
     }
 
 

@@ -7,7 +7,7 @@ from faregate.analytics.insights.costs.values import ReturnBy
 from faregate.analytics.question.filters import Filters
 from faregate.usage.pricing.linear_prices import PLAIN_COUNTS
 
-__all__ = ["LINE_FILTERS", "WORK_MEMORY", "line_models_sql", "line_sums_sql", "returns_sql", "scenario_sql"]
+__all__ = ["LINE_FILTERS", "line_models_sql", "line_sums_sql", "returns_sql", "scenario_sql"]
 
 _KEYS: dict[ReturnBy, tuple[str, str]] = {
     "feature": ("e.feature_key", ""),
@@ -24,10 +24,16 @@ LINE_FILTERS = {
 }
 """The filters that lines of settled uses can have."""
 
-_COUNTS = ", ".join(f"coalesce((l.tokens->>'{name}')::bigint, 0) as {name}" for name in PLAIN_COUNTS)
+_CACHE = ("input_tokens", "cache_read_tokens", "cache_write_tokens")
+
+
+def _count(name: str, *, when: str | None = None) -> str:
+    value = f"coalesce((l.tokens->>'{name}')::bigint, 0)"
+    return f"{value} as {name}" if when is None else f"case when {when} then {value} end as {name}"
+
+
+_COUNTS = ", ".join(_count(name) for name in PLAIN_COUNTS)
 _NAMES = "array[" + ", ".join(f"'{name}'" for name in PLAIN_COUNTS) + "]"
-WORK_MEMORY = "select set_config('work_mem', '256MB', true), set_config('jit', 'off', true)"
-"""Lets one transaction sort and group a million lines in memory."""
 
 _QUANTILE, _WINDOW_SECONDS = 0.05, 300
 
@@ -94,21 +100,24 @@ def line_sums_sql(filters: Filters) -> str:
     """  # noqa: S608
 
 
-def scenario_sql(filters: Filters, margins: Sequence[Sequence[str]]) -> str:
+def scenario_sql(filters: Filters, margins: Sequence[Sequence[str]], counts: Sequence[str]) -> str:
     """Return the query that prices the lines of settled uses again, and sums them by feature, and by plan and user.
 
     `margins` are the conditions of each proposed margin, by the names of `_MARGIN_CONDITIONS`; the first one that holds counts.
-    Proposed prices are arrays: `:price_models`, `:price_providers`, `:price_calls` and one array for each count. The amounts of
-    a line are rounded up as settlements round them, by whole numbers of quanta.
+    Proposed prices are arrays: `:price_models`, `:price_providers`, `:price_calls` and one array for each of `counts`. The amounts
+    of a line are rounded up as settlements round them, by whole numbers of quanta.
     """
     cases = "".join(
         f" when {' and '.join(_MARGIN_CONDITIONS[name].format(n=n) for name in names) or 'true'} then cast(:margin_{n} as numeric)"
         for n, names in enumerate(margins)
     )
     margin = f"case when l.margin_percent <= -100 then l.margin_percent{cases} else l.margin_percent end"
-    priced = " + ".join(f"case when k.{name} = 0 then 0 else k.{name} * p.{name} end" for name in PLAIN_COUNTS)
-    unit_columns = ", ".join(PLAIN_COUNTS)
-    unit_arrays = ", ".join(f"cast(:p_{name} as numeric[])" for name in PLAIN_COUNTS)
+    priced = "p.call" + "".join(f" + case when k.{name} = 0 then 0 else k.{name} * p.{name} end" for name in counts)
+    unit_columns = "".join(f", {name}" for name in counts)
+    unit_arrays = "".join(f", cast(:p_{name} as numeric[])" for name in counts)
+    read = ", ".join(
+        _count(name, when="p.model is not null") for name in {**dict.fromkeys(_CACHE), **dict.fromkeys(counts)}
+    )
     fits = "k.input_tokens >= k.cache_read_tokens + k.cache_write_tokens"
     return f"""
     with uses as (
@@ -119,12 +128,13 @@ def scenario_sql(filters: Filters, margins: Sequence[Sequence[str]]) -> str:
         count(*) filter (where x.cost is null and (p.model is not null or l.price_version = 'unpriced')) as unpriced
       from faregate.usage_line l join faregate.charge c using (usage_key)
       left join faregate.wallet w on w.wallet_id = c.subject_id
-      left join unnest(cast(:price_models as text[]), cast(:price_providers as text[]), cast(:price_calls as numeric[]),
-        {unit_arrays}) as p (model, provider, call, {unit_columns})
+      left join unnest(cast(:price_models as text[]), cast(:price_providers as text[]), cast(:price_calls as numeric[])
+        {unit_arrays}) as p (model, provider, call{unit_columns})
         on p.model = l.model and p.provider is not distinct from l.provider
-      cross join lateral (select {_COUNTS}, l.tokens - {_NAMES} = '{{}}' as plain offset 0) k
+      cross join lateral (select {read},
+        case when p.model is not null then l.tokens - {_NAMES} = '{{}}' end as plain offset 0) k
       cross join lateral (select case when p.model is null then l.provider_cost_usd
-        when k.plain and {fits} then p.call + {priced} end as cost, {margin} as margin offset 0) x
+        when k.plain and {fits} then {priced} end as cost, {margin} as margin offset 0) x
       cross join lateral (select x.cost * (100 + x.margin) as price, cast(:divisor as numeric) as divisor offset 0) y
       cross join lateral (select case when x.cost is null then null
         when p.model is null and x.margin = l.margin_percent and not cast(:all_credits as boolean) then l.credits

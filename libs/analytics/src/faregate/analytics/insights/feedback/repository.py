@@ -23,6 +23,7 @@ from faregate.analytics.insights.feedback.values import (
     RatedUse,
     UnreadText,
 )
+from faregate.analytics.insights.sql import INSIGHT_HEAVY
 from faregate.core.db.database import Database
 from faregate.wire.credits import to_credits
 
@@ -84,6 +85,7 @@ class FeedbackRepository:
         self, session: AsyncSession, *, start: datetime, end: datetime, feature: str | None
     ) -> Sequence[RatedUse]:
         """Return the uses with feedback that was given in a period."""
+        await self._database.rows(session, INSIGHT_HEAVY)
         rows = await self._database.rows(session, FEEDBACK_RATED, start=start, end=end, feature=feature)
         return [_rated(row) for row in rows]
 

@@ -43,7 +43,7 @@ log = get_logger(__name__)
 RATED_DAYS = 90
 TAG_PATTERN = r"^[A-Za-z0-9_.:/ -]{1,50}$"
 _TAG = re.compile(TAG_PATTERN)
-_TAGS, _TEXT = 20, 4000
+_TAGS, _TEXT = 20, 2000
 _READ_AT_ONCE = 100
 
 
