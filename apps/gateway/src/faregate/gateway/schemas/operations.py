@@ -26,7 +26,8 @@ __all__ = [
     "refunds_answer",
 ]
 
-_When = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-11-28T14:00:00Z"])]
+_Start = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-01-31T12:00:00Z"])]
+_End = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-01-31T13:00:00Z"])]
 
 
 class IncidentQuery(FilteredQuery):
@@ -36,8 +37,8 @@ class IncidentQuery(FilteredQuery):
     `slowerThanMs`, `all` every charged use of the span. `person` lists one of the users.
     """
 
-    startDate: _When  # noqa: N815
-    endDate: _When  # noqa: N815
+    startDate: _Start  # noqa: N815
+    endDate: _End  # noqa: N815
     giveBack: GiveBackRule = GiveBackRule.FAILED  # noqa: N815
     slowerThanMs: Annotated[int, Field(ge=1, le=86_400_000)] | None = None  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=1000, description="how many people are listed")] = 100
