@@ -1,40 +1,102 @@
 """Times of insights over many events: made, and read again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 
+from faregate.analytics.insights.anomalies.repository import AnomalyFilter
+from faregate.analytics.insights.forecasting.forecast import forecast_series
+from faregate.analytics.insights.operations.incidents.values import GiveBack, GiveBackRule
+from faregate.analytics.insights.operations.objectives.values import Indicator, ObjectiveScope, ObjectiveSpec
+from faregate.analytics.question.filters import Question, TimeRange
 from faregate.benchmarks.commands.main import private_database
 from faregate.benchmarks.metering import fill, roll_up
 from faregate.core.clock import SystemClock
 from faregate.core.settings import load_settings
+from faregate.core.values.time_zones import time_zone
 from faregate.host.container import FaregateContainer
 
-__all__ = ["LIMIT_MAKE_MS", "LIMIT_READ_MS", "InsightTime", "time_insights"]
+__all__ = ["DAYS", "LIMIT_MAKE_MS", "LIMIT_READ_MS", "InsightTime", "time_insights"]
 
 LIMIT_MAKE_MS, LIMIT_READ_MS = 5000, 100
+DAYS = 90
+"""Enough for a forecast by day."""
+
 _CLOCK = SystemClock()
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class InsightTime:
-    """Milliseconds to make an insight, and to read the kept result; None for anomalies, whose check is not a read."""
+    """Milliseconds to make an insight, and to read the kept result."""
 
     name: str
     make_ms: float
-    read_ms: float | None
+    read_ms: float
 
 
 async def time_insights(count: int) -> list[InsightTime]:
-    """Return the times over `count` events, of which all are in the sums. Loading the extra is part of the first."""
+    """Return the times over `count` events, of which all are in the sums, with the libraries of the extra loaded."""
     async with private_database(10, shared_buffers="1GB") as database:
-        await fill(database, count)
+        await fill(database, count, days=DAYS)
         await roll_up(database)
         container = FaregateContainer(settings=load_settings(database_url=database.url))
         async with container.engines():
+            _load()
             makers = dict(container.insight_jobs().makers())
             makers["run-out dates"] = lambda: container.run_outs().run_outs()
+            makers["capacity"] = lambda: container.capacity().capacity()
+            makers["incident of a day"] = lambda: _incident(container)
             times = [InsightTime(name, await _ms(make), await _ms(make)) for name, make in makers.items()]
-            return [*times, InsightTime("anomalies of an hour", await _ms(container.anomalies().check), None)]
+            return [
+                *times,
+                *[await _watched(container, name, spec) for name, spec in _objectives()],
+                await _odd(container),
+            ]
+
+
+def _load() -> None:
+    """Load the numeric libraries, as a worker does once, by the forecast of a made-up series."""
+    start = _CLOCK.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [start + n * _DAY for n in range(75)]
+    values = [Decimal(n % 7) for n in range(60)]
+    forecast_series(days[:60], values, days[60:], "day", time_zone("UTC"))
+
+
+async def _incident(container: FaregateContainer) -> object:
+    midnight = _CLOCK.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    asked = Question(TimeRange(midnight - 10 * _DAY, midnight - 9 * _DAY))
+    return await container.incidents().incident(asked, GiveBack(GiveBackRule.ALL))
+
+
+def _objectives() -> Sequence[tuple[str, ObjectiveSpec]]:
+    target, scope = Decimal(99), ObjectiveScope.FEATURE
+    return [
+        ("objective: availability of all use", ObjectiveSpec("up", Indicator.AVAILABILITY, target)),
+        ("objective: latency of all use", ObjectiveSpec("quick", Indicator.LATENCY, target, threshold_ms=2000)),
+        (
+            "objective: latency of a feature, 90 days",
+            ObjectiveSpec("chat", Indicator.LATENCY, target, scope, "feature-0", 2000, DAYS),
+        ),
+    ]
+
+
+async def _watched(container: FaregateContainer, name: str, spec: ObjectiveSpec) -> InsightTime:
+    """Return the time of a check of one objective, as the worker makes it every minute, and of reading it."""
+    service = container.objectives()
+    async with container.database().transaction() as session:
+        await container.operations.container.objective_repository().put(session, spec, now=_CLOCK.now())
+    times = InsightTime(name, await _ms(service.check), await _ms(lambda: service.objective(spec.name)))
+    await service.remove(spec.name)
+    return times
+
+
+async def _odd(container: FaregateContainer) -> InsightTime:
+    service = container.anomalies()
+    return InsightTime(
+        "anomalies of an hour", await _ms(service.check), await _ms(lambda: service.anomalies(AnomalyFilter()))
+    )
 
 
 async def _ms(work: Callable[[], Awaitable[object]]) -> float:

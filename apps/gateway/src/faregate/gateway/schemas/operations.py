@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from faregate.analytics.insights.operations.capacity.growth import full_dates
-from faregate.analytics.insights.operations.incidents.refunds import Refunds
+from faregate.analytics.insights.operations.incidents.refunds import GivenBack
 from faregate.analytics.insights.operations.incidents.values import GiveBack, GiveBackRule
 from faregate.analytics.insights.values import Insight
 from faregate.analytics.question.filters import Question, time_range
@@ -53,7 +53,7 @@ class IncidentQuery(FilteredQuery):
         return GiveBack(self.giveBack, self.slowerThanMs)
 
 
-class PartAnswer(CamelAnswer):
+class SpanPartAnswer(CamelAnswer):
     """The sums of one span."""
 
     requests: int
@@ -65,7 +65,7 @@ class PartAnswer(CamelAnswer):
     cost_usd: Decimal
 
 
-class SpanAnswer(PartAnswer):
+class SpanAnswer(SpanPartAnswer):
     """The sums of one span of all facts; `users` is the number of active users."""
 
     p95_ms: Decimal | None
@@ -86,10 +86,10 @@ class ChangeAnswer(CamelAnswer):
 
     dimension: str
     value: str
-    before: PartAnswer | None = None
-    during: PartAnswer | None = None
-    after: PartAnswer | None = None
-    week_before: PartAnswer | None = None
+    before: SpanPartAnswer | None = None
+    during: SpanPartAnswer | None = None
+    after: SpanPartAnswer | None = None
+    week_before: SpanPartAnswer | None = None
 
 
 class IncidentCostAnswer(CamelAnswer):
@@ -212,7 +212,7 @@ class CapacityAnswer(InsightAnswer):
     full: FullAnswer | None = None
 
 
-def refunds_answer(done: Refunds) -> IncidentRefundsAnswer:
+def refunds_answer(done: GivenBack) -> IncidentRefundsAnswer:
     """Return a part of the list that was carried out."""
     skipped = sum(1 for use in done.uses if use.problem is not None)
     return IncidentRefundsAnswer(
