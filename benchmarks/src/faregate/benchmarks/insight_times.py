@@ -1,9 +1,15 @@
 """Times of insights over many events: made, and read again."""
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from statistics import median
 
 from faregate.analytics.insights.anomalies.repository import AnomalyFilter
 from faregate.analytics.insights.forecasting.forecast import forecast_series
@@ -13,11 +19,13 @@ from faregate.analytics.question.filters import Question, TimeRange
 from faregate.benchmarks.commands.main import private_database
 from faregate.benchmarks.metering import fill, roll_up
 from faregate.core.clock import SystemClock
+from faregate.core.errors import FaregateError
 from faregate.core.settings import load_settings
 from faregate.core.values.time_zones import time_zone
 from faregate.host.container import FaregateContainer
+from faregate.usage.values import Feature, FeatureRef, SettleRequest
 
-__all__ = ["DAYS", "LIMIT_MAKE_MS", "LIMIT_READ_MS", "InsightTime", "time_insights"]
+__all__ = ["DAYS", "LIMIT_MAKE_MS", "LIMIT_READ_MS", "InsightTime", "InsightTimes", "time_insights"]
 
 LIMIT_MAKE_MS, LIMIT_READ_MS = 5000, 100
 DAYS = 90
@@ -25,6 +33,7 @@ DAYS = 90
 
 _CLOCK = SystemClock()
 _DAY = timedelta(days=1)
+_SETTLED = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,16 @@ class InsightTime:
     read_ms: float
 
 
-async def time_insights(count: int) -> list[InsightTime]:
+@dataclass(frozen=True, slots=True)
+class InsightTimes:
+    """All times, and the medians of a settlement in milliseconds: alone, and beside insights that another process makes."""
+
+    insights: Sequence[InsightTime]
+    settled_alone_ms: float
+    settled_beside_ms: float
+
+
+async def time_insights(count: int) -> InsightTimes:
     """Return the times over `count` events, of which all are in the sums, with the libraries of the extra loaded."""
     async with private_database(10, shared_buffers="1GB") as database:
         await fill(database, count, days=DAYS)
@@ -49,11 +67,37 @@ async def time_insights(count: int) -> list[InsightTime]:
             makers["capacity"] = lambda: container.capacity().capacity()
             makers["incident of a day"] = lambda: _incident(container)
             times = [InsightTime(name, await _ms(make), await _ms(make)) for name, make in makers.items()]
-            return [
-                *times,
-                *[await _watched(container, name, spec) for name, spec in _objectives()],
-                await _odd(container),
-            ]
+            times += [await _watched(container, name, spec) for name, spec in _objectives()]
+            times.append(await _odd(container))
+            return InsightTimes(times, *await _settlements(container))
+
+
+async def _settlements(container: FaregateContainer) -> tuple[float, float]:
+    """Return the median times of a settlement: alone, and while another process makes all insights anew."""
+    await container.catalog().save(Feature(key="bench", name="bench", min_credits=Decimal(1), strategy="free"))
+    alone = await _settled(container, "alone")
+    maker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "faregate.cli", "insights", "make"),
+        stdout=DEVNULL,
+        env={
+            **os.environ,
+            "FAREGATE_DATABASE_URL": container.database().url,
+            "FAREGATE_INSIGHTS_TIMEZONE": "Asia/Tokyo",
+        },
+    )
+    beside = await _settled(container, "beside", until=maker)
+    if maker.returncode:
+        raise FaregateError(f"faregate insights make ended with {maker.returncode}")
+    return alone, beside
+
+
+async def _settled(container: FaregateContainer, name: str, *, until: Process | None = None) -> float:
+    """Return the median time of a settlement: of 300, or of those until a process has ended."""
+    service, found = container.usage_service(), list[float]()
+    while len(found) < _SETTLED if until is None else until.returncode is None:
+        request = SettleRequest(f"{name}-{len(found)}", "ada", FeatureRef(value="bench"), ())
+        found.append(await _ms(partial(service.settle, request)))
+    return median(found)
 
 
 def _load() -> None:
