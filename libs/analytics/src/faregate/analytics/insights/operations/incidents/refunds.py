@@ -16,7 +16,7 @@ from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.corrections import CorrectionService
 from faregate.wire.credits import to_micros
 
-__all__ = ["IncidentRefunds", "RefundedUse", "GivenBack"]
+__all__ = ["GivenBack", "IncidentRefunds", "RefundedUse"]
 
 _PEOPLE = 1000
 
@@ -63,7 +63,9 @@ class IncidentRefunds:
         self._insights = insights
         self._corrections = corrections
 
-    async def refund(self, incident_id: UUID, *, actor: str, reason: str, first: int = 1, limit: int = 200) -> GivenBack:
+    async def refund(
+        self, incident_id: UUID, *, actor: str, reason: str, first: int = 1, limit: int = 200
+    ) -> GivenBack:
         """Refund up to `limit` uses of the list from place `first` on, in one transaction.
 
         What was refunded by hand meanwhile, so that the prepared amount is not left, is skipped with the reason.
