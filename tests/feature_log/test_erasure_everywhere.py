@@ -104,6 +104,12 @@ _EXTRA = (
       from faregate.budget_alert""",
     """insert into faregate.feedback (usage_key, subject_id, feature_key, score, created_at, updated_at)
       select 'use', subject_id, 'chat', 1, now(), now() from faregate.subject where external_id = 'bela'""",
+    """insert into faregate.objective (name, scope, indicator, target_percent, window_days)
+      values ('up', 'total', 'availability', 99, 30)""",
+    """insert into faregate.objective_alert (alert_id, name, revision, rule, rate, threshold, total, bad, fired_at)
+      values (gen_random_uuid(), 'up', 1, 'fast', 15, 14.4, 100, 20, now())""",
+    """insert into faregate.objective_delivery (alert_id, channel, next_at) select alert_id, 'log', now()
+      from faregate.objective_alert""",
     """insert into faregate.alert_delivery (alert_id, channel, next_at) select alert_id, 'log', now()
       from faregate.quota_alert on conflict do nothing""",
 )

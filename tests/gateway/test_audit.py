@@ -68,6 +68,12 @@ UNNOTED_READS = {
     "views.list_views": "questions, not answers",
     "analytics.list_rules": "declared segments, about nobody",
     "system.get_system": "processes, jobs and queues",
+    "system.get_scaling": "numbers of messages and workers",
+    **dict.fromkeys(
+        ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
+    ),
+    "analytics.capacity": "sizes of tables",
+    "analytics.list_rules": "conditions of segments, about nobody",
     "organizations.list_organizations": "ids and policies, without members",
     "usage-events.fate": "one event, by a name that only its sender knows",
     "quotas.get_quota": "a limit, by its id",

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -106,11 +107,12 @@ async def test_anomalies_are_listed_and_judged(gateway: Gateway) -> None:
 
     (total,) = (await gateway.get("/api/analytics/anomalies?scope=total&measure=spend")).data
     assert total["actual"] == 5010
+    assert set(total["evidence"]) == {"method", "sample", "sampled", "start", "end", "uncertainty", "limits"}
     assert total["sentence"].startswith("spend of all use was 5,010")
     judged = await gateway.post(f"/api/analytics/anomalies/{total['id']}/verdict", {"verdict": "not_an_anomaly"})
     assert judged.data["verdict"] == "not_an_anomaly"
     assert (await gateway.get("/api/analytics/anomalies?scope=total&unjudged=true")).data == []
-    missing = await gateway.post(f"/api/analytics/anomalies/{total['id'][:-1]}0/verdict", {"verdict": "confirmed"})
+    missing = await gateway.post(f"/api/analytics/anomalies/{UUID(int=7)}/verdict", {"verdict": "confirmed"})
     assert missing.status == 404
 
 

@@ -9,7 +9,7 @@ import pytest
 from insights.conftest import NOW, Study
 
 from faregate.analytics.insights.errors import UnknownIncidentError
-from faregate.analytics.insights.operations.incidents.refunds import Refunds
+from faregate.analytics.insights.operations.incidents.refunds import GivenBack
 from faregate.analytics.insights.operations.incidents.values import GiveBack, GiveBackRule
 from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.core.clock import SystemClock
@@ -148,7 +148,7 @@ async def test_slow_uses_are_prepared_without_what_is_refunded(study: Study) -> 
     }
 
 
-async def give_back(study: Study, incident_id: UUID, **more: int) -> Refunds:
+async def give_back(study: Study, incident_id: UUID, **more: int) -> GivenBack:
     return await study.operations.incident_refunds().refund(incident_id, actor="ops", reason="outage", **more)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from faregate.analytics.insights.operations.capacity.growth import full_dates
-from faregate.analytics.insights.operations.incidents.refunds import Refunds
+from faregate.analytics.insights.operations.incidents.refunds import GivenBack
 from faregate.analytics.insights.operations.incidents.values import GiveBack, GiveBackRule
 from faregate.analytics.insights.values import Insight
 from faregate.analytics.question.filters import Question, time_range
@@ -26,7 +26,8 @@ __all__ = [
     "refunds_answer",
 ]
 
-_When = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-11-28T14:00:00Z"])]
+_Start = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-01-31T12:00:00Z"])]
+_End = Annotated[str, Field(min_length=1, max_length=40, examples=["2026-01-31T13:00:00Z"])]
 
 
 class IncidentQuery(FilteredQuery):
@@ -36,8 +37,8 @@ class IncidentQuery(FilteredQuery):
     `slowerThanMs`, `all` every charged use of the span. `person` lists one of the users.
     """
 
-    startDate: _When  # noqa: N815
-    endDate: _When  # noqa: N815
+    startDate: _Start  # noqa: N815
+    endDate: _End  # noqa: N815
     giveBack: GiveBackRule = GiveBackRule.FAILED  # noqa: N815
     slowerThanMs: Annotated[int, Field(ge=1, le=86_400_000)] | None = None  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=1000, description="how many people are listed")] = 100
@@ -52,7 +53,7 @@ class IncidentQuery(FilteredQuery):
         return GiveBack(self.giveBack, self.slowerThanMs)
 
 
-class PartAnswer(CamelAnswer):
+class SpanPartAnswer(CamelAnswer):
     """The sums of one span."""
 
     requests: int
@@ -64,7 +65,7 @@ class PartAnswer(CamelAnswer):
     cost_usd: Decimal
 
 
-class SpanAnswer(PartAnswer):
+class SpanAnswer(SpanPartAnswer):
     """The sums of one span of all facts; `users` is the number of active users."""
 
     p95_ms: Decimal | None
@@ -85,10 +86,10 @@ class ChangeAnswer(CamelAnswer):
 
     dimension: str
     value: str
-    before: PartAnswer | None = None
-    during: PartAnswer | None = None
-    after: PartAnswer | None = None
-    week_before: PartAnswer | None = None
+    before: SpanPartAnswer | None = None
+    during: SpanPartAnswer | None = None
+    after: SpanPartAnswer | None = None
+    week_before: SpanPartAnswer | None = None
 
 
 class IncidentCostAnswer(CamelAnswer):
@@ -211,7 +212,7 @@ class CapacityAnswer(InsightAnswer):
     full: FullAnswer | None = None
 
 
-def refunds_answer(done: Refunds) -> IncidentRefundsAnswer:
+def refunds_answer(done: GivenBack) -> IncidentRefundsAnswer:
     """Return a part of the list that was carried out."""
     skipped = sum(1 for use in done.uses if use.problem is not None)
     return IncidentRefundsAnswer(

@@ -1,1 +1,1 @@
-"""Capacity: measured cost of an event, growth, days until a disk is full."""
+"""Capacity: measured cost of a request, growth, days until full."""

@@ -1,4 +1,4 @@
-"""Refunds of an incident: the prepared correction, carried out."""
+"""GivenBack of an incident: the prepared correction, carried out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from faregate.credit.ledger.states import TransferNote
 from faregate.credit.services.corrections import CorrectionService
 from faregate.wire.credits import to_micros
 
-__all__ = ["IncidentRefunds", "RefundedUse", "Refunds"]
+__all__ = ["GivenBack", "IncidentRefunds", "RefundedUse"]
 
 _PEOPLE = 1000
 
@@ -32,7 +32,7 @@ class RefundedUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Refunds:
+class GivenBack:
     """A part of the list, carried out. `next` is the place of the first use after it; None at the end."""
 
     uses: Sequence[RefundedUse]
@@ -47,13 +47,13 @@ class Refunds:
 class _RehearsedError(Exception):
     """Rolls a rehearsal back, and carries its result out of the transaction."""
 
-    def __init__(self, done: Refunds) -> None:
+    def __init__(self, done: GivenBack) -> None:
         super().__init__()
         self.done = done
 
 
 class IncidentRefunds:
-    """Refunds the uses that an incident lists, through the ledger's own corrections.
+    """GivenBack the uses that an incident lists, through the ledger's own corrections.
 
     Each use has an operation key of the incident, so that repeating a call, whole or in part, gives nothing back twice.
     """
@@ -63,7 +63,9 @@ class IncidentRefunds:
         self._insights = insights
         self._corrections = corrections
 
-    async def refund(self, incident_id: UUID, *, actor: str, reason: str, first: int = 1, limit: int = 200) -> Refunds:
+    async def refund(
+        self, incident_id: UUID, *, actor: str, reason: str, first: int = 1, limit: int = 200
+    ) -> GivenBack:
         """Refund up to `limit` uses of the list from place `first` on, in one transaction.
 
         What was refunded by hand meanwhile, so that the prepared amount is not left, is skipped with the reason.
@@ -77,7 +79,7 @@ class IncidentRefunds:
 
     async def rehearse(
         self, incident_id: UUID, *, actor: str, reason: str, first: int = 1, limit: int = 200
-    ) -> Refunds:
+    ) -> GivenBack:
         """Return what `refund` would return, and change nothing: its transaction is rolled back."""
         note = TransferNote(operation_key=f"incident/{incident_id}", actor=actor, reason=reason)
 
@@ -92,12 +94,12 @@ class IncidentRefunds:
 
     async def _carry_out(
         self, session: AsyncSession, incident_id: UUID, note: TransferNote, first: int, limit: int
-    ) -> Refunds:
+    ) -> GivenBack:
         uses = await self._prepared(session, incident_id)
         part = uses[first - 1 : first - 1 + limit]
         done = [await self._refund(session, use, note) for use in part]
         after = first + len(part)
-        return Refunds(done, after if after <= len(uses) else None)
+        return GivenBack(done, after if after <= len(uses) else None)
 
     async def _prepared(self, session: AsyncSession, incident_id: UUID) -> Sequence[RefundedUse]:
         """Return the list in the order of the answer; what concerns erased people is no longer in it."""

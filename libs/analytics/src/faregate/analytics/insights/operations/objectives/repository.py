@@ -75,7 +75,7 @@ class ObjectiveRepository:
     ) -> Sequence[ObjectiveStatus]:
         """Return objectives by name (all, the active ones, or one) with their last status and their newest `alerts`."""
         rows = await self._database.rows(session, OBJECTIVE_LIST, name=name, active=active)
-        found = await self._alerts(session, [row.name for row in rows], alerts) if alerts else {}
+        found = await self._alerts(session, [row.name for row in rows], alerts)
         return [
             ObjectiveStatus(objective_of(row), row.checked_at, result_of(row.status), found.get(row.name, ()))
             for row in rows
