@@ -27,6 +27,9 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/plans/{key}": (None, 200, "key"),
     "PUT /api/plans/{key}": ({"name": "plan"}, 200, "key"),
     "DELETE /api/plans/{key}": (None, 200, "key"),
+    "PUT /api/objectives/{name}": ({"indicator": "availability", "targetPercent": 99}, 200, "name"),
+    "GET /api/objectives/{name}": (None, 200, "name"),
+    "DELETE /api/objectives/{name}": (None, 200, "name"),
     "GET /api/organizations/{organization_id}": (None, 200, "organization_id"),
     "PUT /api/organizations/{organization_id}": ({"join": []}, 200, "organization_id"),
     "PUT /api/organizations/{organization_id}/limits": (
@@ -89,6 +92,7 @@ async def _prepare(gateway: Gateway, name: str) -> str:
         (f"/api/features/{path}", {"strategy": "free"}),
         (f"/api/plans/{path}", {"name": "plan"}),
         (f"/api/organizations/{path}", {"join": []}),
+        (f"/api/objectives/{path}", {"indicator": "availability", "targetPercent": 99}),
     ):
         assert (await gateway.put(place, body)).status == 200
     started = await gateway.post(

@@ -169,6 +169,8 @@ async def test_an_anomaly_is_stored_with_its_reason_and_its_events(study: Study)
     assert total.suspect.start == NOW.replace(hour=9, minute=0)
     assert total.reason["sentence"].startswith("spend of all use was 9")
     assert "usual at this time" in total.reason["sentence"]
+    evidence = total.reason["evidence"]
+    assert (evidence["sample"], evidence["sampled"], len(evidence["limits"])) == (504, "hours", 2)
     assert total.reason["rows"] == {"startDate": "2026-06-01T09:00:00Z", "endDate": "2026-06-01T10:00:00Z"}
     parts = {(part["dimension"], part["value"]) for part in total.reason["parts"]}
     assert parts == {("model", "gpt-4o"), ("feature", "chat")}
@@ -266,6 +268,9 @@ async def test_the_jobs_make_what_is_then_only_read(study: Study) -> None:
         "segments": 1,
         "upsell": 1,
         "run_outs": 1,
+        "returns": 3,
+        "savings": 1,
+        "satisfaction": 3,
     }
     study.clock.advance(days=401)
     await study.insights.keeper().forget()

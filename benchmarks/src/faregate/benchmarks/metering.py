@@ -23,11 +23,17 @@ __all__ = ["fill", "memory_mib", "recorder_of", "roll_up"]
 _CLOCK = SystemClock()
 
 
-def recorder_of(database: Database) -> UsageRecorder:
+def recorder_of(database: Database, *, late_days: float = 35) -> UsageRecorder:
     """Return a recorder on a database."""
     partitions = Partitions(database, "usage_event")
     return UsageRecorder(
-        database, Subjects(database), EventRepository(database), partitions, _CLOCK, _prices_of(database)
+        database,
+        Subjects(database),
+        EventRepository(database),
+        partitions,
+        _CLOCK,
+        _prices_of(database),
+        late_days=late_days,
     )
 
 
@@ -36,13 +42,17 @@ def _prices_of(database: Database) -> EventPrices:
     return EventPrices(PriceService(database, PricingPolicy(), repository, definitions, _CLOCK))
 
 
-async def fill(database: Database, count: int) -> tuple[IngestReport, float, float]:
-    """Record `count` events, and return seconds and processor seconds without those spent on generating the events."""
+async def fill(database: Database, count: int, *, days: int = 30) -> tuple[IngestReport, float, float]:
+    """Record `count` events of the last `days`.
+
+    Returns:
+        The report, and seconds and processor seconds without those spent on generating the events.
+    """
     making = making_cpu = 0.0
 
     async def chunks() -> AsyncIterator[Sequence[EventLike]]:
         nonlocal making, making_cpu
-        source = make_events(count, now=_CLOCK.now())
+        source = make_events(count, now=_CLOCK.now(), days=days)
         while True:
             began, cpu = _CLOCK.monotonic(), _cpu_seconds()
             chunk = next(source, None)
@@ -54,7 +64,7 @@ async def fill(database: Database, count: int) -> tuple[IngestReport, float, flo
 
     gc.collect()
     began, cpu = _CLOCK.monotonic(), _cpu_seconds()
-    report = await recorder_of(database).record_stream(chunks())
+    report = await recorder_of(database, late_days=days + 5).record_stream(chunks())
     return report, _CLOCK.monotonic() - began - making, _cpu_seconds() - cpu - making_cpu
 
 

@@ -53,7 +53,7 @@ COMMANDS = {
     "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),
     "insights": (
         "records.insights:insights",
-        "Forecasts, run-out dates, anomalies, cohorts, churn, segments and upsell, each with its evidence.",
+        "Forecasts, run-out dates, anomalies, budgets, and insights about users and money, each with its evidence.",
     ),
     "quotas": ("records.quotas:quotas", "Set quotas, and show how much of them is used."),
     "alerts": ("records.quotas:alerts", "Check quotas now, and list the alerts that were sent."),
@@ -70,6 +70,7 @@ COMMANDS = {
     "prices": ("catalog.prices:prices", "Show, set and quote prices, and price parked lines."),
     "ingest": ("catalog.ingest:ingest", "Declare what becomes of events from OpenMeter, Lago and OpenTelemetry."),
     "organizations": ("catalog.organizations:organizations", "Set how organisations pay, and their members."),
+    "bi": ("operations.bi:bi", "Make views for business intelligence tools, and roles that read them."),
     "completion": ("operations.completion:completion", "Print or install completion for bash, zsh or fish."),
     "doctor": (
         "operations.doctor:doctor",

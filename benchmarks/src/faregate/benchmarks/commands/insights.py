@@ -13,6 +13,9 @@ from faregate.core.runtime import event_loop
 __all__ = ["insights"]
 
 _PAPER = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}
+_M4_OTHERS = {"Hourly": "AutoARIMA 1.03, AutoTBATS 1.49, AutoETS 1.61, Theta 2.39"}
+"""MASE of others, as `experiments/mfles` of statsforecast prints them; for Weekly it scales by the season, which M4 does not."""
+
 _LEAST_NAB, _LOW, _HIGH = 55.0, 0.75, 0.85
 
 
@@ -31,26 +34,34 @@ def insights(
 
 
 async def _timed(count: int) -> bool:
-    from faregate.benchmarks.insight_times import LIMIT_MAKE_MS, LIMIT_READ_MS, time_insights
+    from faregate.benchmarks.insight_times import DAYS, LIMIT_MAKE_MS, LIMIT_READ_MS, time_insights
 
     times = await time_insights(count)
     rows = [
-        (each.name, f"{each.make_ms:,.0f}", f"{each.read_ms:.1f}" if each.read_ms is not None else "") for each in times
+        (each.name, f"{each.make_ms:,.0f}", f"{LIMIT_MAKE_MS:,}", f"{each.read_ms:.1f}", str(LIMIT_READ_MS))
+        for each in times.insights
     ]
-    title = (
-        f"Insights over {count:,} events of 30 days; limits: {LIMIT_MAKE_MS:,} ms to make, {LIMIT_READ_MS} ms to read"
+    columns = ["insight", "made in ms", "limit", "read in ms", "limit"]
+    print_table(f"Insights over {count:,} events of {DAYS} days", columns, rows)
+    console.print(
+        f"Median of a settlement: {times.settled_alone_ms:.1f} ms, and {times.settled_beside_ms:.1f} ms beside another process "
+        "that makes all insights"
     )
-    print_table(title, ["insight", "made in ms", "read in ms"], rows)
-    return all(each.make_ms <= LIMIT_MAKE_MS and (each.read_ms or 0) <= LIMIT_READ_MS for each in times)
+    return all(each.make_ms <= LIMIT_MAKE_MS and each.read_ms <= LIMIT_READ_MS for each in times.insights)
 
 
 def _forecasts(m4: Path | None) -> bool:
     from faregate.benchmarks.insight_scores import M4_KINDS, kept_m4, m4_score, public_m4
 
     scores = {kind: m4_score(kind, public_m4(m4, kind) if m4 is not None else kept_m4(kind)) for kind in M4_KINDS}
-    columns = ["set", "series", "MASE", "seasonal naive", "within 80 %", "within 95 %"]
+    columns = ["set", "series", "MASE", "seasonal naive", "within 80 %", "within 95 %", "others, all series"]
     rows = [
-        (kind, s.series, *(f"{each:.3f}" for each in (s.mase, s.naive, s.within80, s.within95)))
+        (
+            kind,
+            s.series,
+            *(f"{each:.3f}" for each in (s.mase, s.naive, s.within80, s.within95)),
+            _M4_OTHERS.get(kind, ""),
+        )
         for kind, s in scores.items()
     ]
     print_table("Forecasts on M4; limits: MASE below seasonal naive, 75 to 85 % within 80 % intervals", columns, rows)

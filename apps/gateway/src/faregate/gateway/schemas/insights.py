@@ -17,9 +17,13 @@ from faregate.gateway.schemas.base import Answer
 __all__ = [
     "AdoptionAnswer",
     "AnomalyAnswer",
+    "CamelAnswer",
     "ChurnAnswer",
     "CohortsAnswer",
+    "EvidenceAnswer",
     "ForecastAnswer",
+    "ForecastPointAnswer",
+    "InsightAnswer",
     "RunOutsAnswer",
     "SegmentRuleAnswer",
     "SegmentsAnswer",
@@ -288,7 +292,10 @@ class RunOutsAnswer(InsightAnswer):
 
 
 class AnomalyAnswer(CamelAnswer):
-    """One unusual hour. `allowed` is how far from the expected the past went; `rows` are parameters of the export of its events."""
+    """One unusual hour. `allowed` is how far from the expected the past went; `rows` are parameters of the export of its events.
+
+    `evidence` is null for anomalies that were stored without it, by an earlier version.
+    """
 
     id: UUID
     scope: str
@@ -304,6 +311,7 @@ class AnomalyAnswer(CamelAnswer):
     factors: dict[str, Decimal]
     parts: list[dict[str, Any]]
     rows: dict[str, Any]
+    evidence: EvidenceAnswer | None
     verdict: str | None
     verdict_at: datetime | None
     found_at: datetime
@@ -357,6 +365,7 @@ def anomaly_answer(anomaly: Anomaly) -> AnomalyAnswer:
         factors=reason["factors"],
         parts=reason["parts"],
         rows={**reason["rows"], **({"userId": anomaly.user_id} if anomaly.user_id else {})},
+        evidence=EvidenceAnswer.model_validate(reason["evidence"]) if "evidence" in reason else None,
         verdict=anomaly.verdict.value if anomaly.verdict else None,
         verdict_at=anomaly.verdict_at,
         found_at=anomaly.found_at,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.answers.service import AnalyticsService
 from faregate.analytics.insights.anomalies.detector import QUIET_STEPS
+from faregate.analytics.insights.anomalies.evidence import evidence_of_suspect
 from faregate.analytics.insights.anomalies.quiet_hours import QuietHours
 from faregate.analytics.insights.anomalies.reasons import Contribution, mean_of, reason_of
 from faregate.analytics.insights.anomalies.repository import AnomalyFilter, AnomalyRepository, Silence
@@ -149,7 +150,11 @@ class AnomalyService:
         place = values.periods.index(suspect.start)
         before = [values.measures[place - 24 * back] for back in range(1, _DAYS_BEFORE + 1) if place >= 24 * back]
         parts = await self._contributions(suspect, about)
-        reason = reason_of(suspect, values.measures[place], mean_of(before), parts)
+        evidence = evidence_of_suspect(suspect, values, about.omissions.note)
+        reason = {
+            **reason_of(suspect, values.measures[place], mean_of(before), parts),
+            "evidence": asdict(evidence),
+        }
         now = self._clock.now()
         deliver_at = self._quiet.end_after(now) if self._quiet is not None else now
 

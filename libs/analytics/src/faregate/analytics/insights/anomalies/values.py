@@ -69,7 +69,7 @@ class Anomaly:
     """A reported anomaly.
 
     Attributes:
-        reason: `sentence`, what contributed most (`parts`), and the selection of its events (`rows`).
+        reason: `sentence`, what contributed most (`parts`), the selection of its events (`rows`), and its `evidence`.
         user_id: of an anomaly of one user.
         deliveries: (channel, status) of its alerts.
     """

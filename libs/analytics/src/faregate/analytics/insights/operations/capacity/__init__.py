@@ -1,0 +1,1 @@
+"""Capacity: measured cost of a request, growth, days until full."""
