@@ -1,7 +1,7 @@
 """LiteLLM's own callbacks, unchanged, pointed at a gateway.
 
-They run where LiteLLM is installed: beside us, or under the interpreter that `FAREGATE_TEST_LITELLM_PYTHON` names. Everywhere else
-`test_openmeter_and_lago.py` sends the bodies that they sent.
+They run where LiteLLM is installed: under the interpreter that `FAREGATE_TEST_LITELLM_PYTHON` names, beside us, or in the environment
+that the tests of the adapters have made. Everywhere else `test_openmeter_and_lago.py` sends the bodies that they sent.
 """
 
 import asyncio
@@ -16,7 +16,12 @@ import uvicorn
 from support.apps import KEY, Gateway
 from support.serving import serving
 
-PYTHON = os.environ.get("FAREGATE_TEST_LITELLM_PYTHON") or (sys.executable if find_spec("litellm") else None)
+MADE = sorted(Path(__file__).parents[2].glob("build/litellm-*/complete"))
+PYTHON = (
+    os.environ.get("FAREGATE_TEST_LITELLM_PYTHON")
+    or (sys.executable if find_spec("litellm") else None)
+    or (MADE[-1].with_name("bin") / "python" if MADE else None)
+)
 CALLS = Path(__file__).with_name("litellm_calls.py")
 
 

@@ -22,8 +22,8 @@ from faregate.gateway.controllers.exploration import ExplorationController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
-from faregate.gateway.controllers.foreign_events import ForeignEventsController
 from faregate.gateway.controllers.feedback import FeedbackController
+from faregate.gateway.controllers.foreign_events import ForeignEventsController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.ingest_rules import IngestRulesController
 from faregate.gateway.controllers.insights import InsightsController
