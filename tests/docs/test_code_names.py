@@ -15,8 +15,8 @@ OLD_PATHS = {"upgrade.md"}
 """Pages that name modules of older versions."""
 OLD_NAMES = {"brief-map.md"}
 """Pages that name calls which are only suggested; `tests/brief/test_map.py` checks the others on them."""
-NO_MODULES = {"faregate.strategies", "faregate.dead_letters"}
-"""A group of entry points, and a queue of RabbitMQ."""
+NO_MODULES = {"faregate.strategies", "faregate.dead_letters", "faregate.user_id", "faregate.usage_key"}
+"""A group of entry points, a queue of RabbitMQ, and attributes of spans."""
 
 
 def spans(pattern: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""SCRAM verifiers, so that no log of a server holds a plain password."""
+"""SCRAM verifiers, so that no server logs a plain password."""
 
 import base64
 import hashlib
