@@ -35,7 +35,9 @@ async def test_the_commands_of_the_page_price_again_and_declare_a_budget(databas
 
 
 async def test_the_objectives_of_the_page_are_declared_and_listed(database_url: str, tmp_path: Path) -> None:
-    block = next(block for block in Page.of("docs/explanation/insights.md").blocks("bash") if "objective set" in block.text)
+    block = next(
+        block for block in Page.of("docs/explanation/insights.md").blocks("bash") if "objective set" in block.text
+    )
     said = await asyncio.to_thread(block.run, cwd=tmp_path, FAREGATE_DATABASE_URL=database_url, PATH=command_path())
 
     assert said.splitlines()[:2] == ["up: 99.9 % of 30 days", "chat-quick: 95 % of 28 days"]
