@@ -66,7 +66,6 @@ UNNOTED_READS = {
     ),
     "session.who": "the caller",
     "views.list_views": "questions, not answers",
-    "analytics.list_rules": "declared segments, about nobody",
     "system.get_system": "processes, jobs and queues",
     "system.get_scaling": "numbers of messages and workers",
     **dict.fromkeys(
