@@ -31,6 +31,8 @@ UNNOTED_CHANGES = {
     "feature-usage-logs.record": "the logs themselves",
     "prices.quote": "it changes nothing",
     "tables.write": "it changes nothing",
+    "analytics.what_if": "it changes nothing",
+    "feedback.give_feedback": "the feedback itself, kept with the use and its user",
     "credits-process.quote": "it changes nothing",
 }
 UNNOTED_READS = {
@@ -71,6 +73,7 @@ UNNOTED_READS = {
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
     ),
+    **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
     "analytics.capacity": "sizes of tables",
     "analytics.list_rules": "conditions of segments, about nobody",
     "organizations.list_organizations": "ids and policies, without members",
