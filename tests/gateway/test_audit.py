@@ -36,6 +36,8 @@ UNNOTED_CHANGES = {
     "feature-usage-logs.record": "the logs themselves",
     "prices.quote": "it changes nothing",
     "tables.write": "it changes nothing",
+    "analytics.what_if": "it changes nothing",
+    "feedback.give_feedback": "the feedback itself, kept with the use and its user",
     "credits-process.quote": "it changes nothing",
 }
 UNNOTED_READS = {
@@ -73,12 +75,12 @@ UNNOTED_READS = {
     ),
     "session.who": "the caller",
     "views.list_views": "questions, not answers",
-    "analytics.list_rules": "declared segments, about nobody",
     "system.get_system": "processes, jobs and queues",
     "system.get_scaling": "numbers of messages and workers",
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
     ),
+    **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
     "analytics.capacity": "sizes of tables",
     "analytics.list_rules": "conditions of segments, about nobody",
     "organizations.list_organizations": "ids and policies, without members",

@@ -1,7 +1,7 @@
 """Insights beside settlements: neither waits for the other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ _WRITTEN = ("wallet", "charge", "transfer", "grant_slice", "usage_line", "usage_
 
 
 @asynccontextmanager
-async def unfinished_settlement(study: Study) -> AsyncIterator[None]:
+async def unfinished_settlement(study: Study) -> AsyncGenerator[None]:
     """Hold the locks of a settlement of all wallets, before its commit."""
     async with study.database.transaction() as session:
         for table in _WRITTEN:
