@@ -22,6 +22,7 @@ from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.leases import LeasesController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.organizations import OrganizationsController
@@ -133,6 +134,7 @@ class GatewayContainer(FaregateContainer):
         host.stories,
         metrics,
     )
+    leases_controller: providers.Provider[LeasesController] = providers.Singleton(LeasesController, host.leases)
     usage_controller: providers.Provider[UsageController] = providers.Singleton(UsageController, host.usage_service)
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(WalletsController, host.wallets)
     dead_letters_controller: providers.Provider[DeadLettersController] = providers.Singleton(
@@ -235,6 +237,7 @@ class GatewayContainer(FaregateContainer):
     )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
+        leases_controller,
         usage_controller,
         wallets_controller,
         features_controller,
