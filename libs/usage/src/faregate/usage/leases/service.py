@@ -89,7 +89,8 @@ class LeaseService:
 
         async def work(session: AsyncSession) -> Lease:
             started = await self._started(session, lease_id)
-            held = await self._credit.renew(session, lease_id, ttl_seconds=ttl_seconds, amount=amount)
+            wanted = amount if Rule(started.charge.rule).charges else None
+            held = await self._credit.renew(session, lease_id, ttl_seconds=ttl_seconds, amount=wanted)
             return _lease(started, charge=held.charge)
 
         return await self._database.run(work)
