@@ -6,7 +6,7 @@ micro-credits.
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from threading import Lock
 
@@ -26,9 +26,15 @@ class LeaseBlock:
     """What a lease holds, less what was used and not reported yet.
 
     Invariant: the unreported uses never exceed what the gateway holds for this lease, so that each report is covered in full.
+
+    Args:
+        clock: seconds since an arbitrary start, for tests of expiry.
     """
 
-    def __init__(self, lease_id: str, journal: LeaseJournal) -> None:
+    def __init__(
+        self, lease_id: str, journal: LeaseJournal, *, clock: Callable[[], float] = monotonic_seconds
+    ) -> None:
+        self._clock = clock
         self._lease_id = lease_id
         self._journal = journal
         self._lock = Lock()
@@ -122,7 +128,7 @@ class LeaseBlock:
                 f"the lease {self._lease_id} belongs to the process that took it; take one in each process",
                 param="lease",
             )
-        if monotonic_seconds() >= self._until:
+        if self._clock() >= self._until:
             raise HoldClosedError(
                 f"the lease {self._lease_id} has ended or was not renewed in time; take a new one, or charge by `use`",
                 usage_key=self._lease_id,
