@@ -5,6 +5,7 @@ The real services on data in memory with a clock of the test, and the real block
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -200,10 +201,8 @@ async def _run(seed: int, directory: Path) -> None:
     schedule = Schedule(Random(seed), directory)
     steps: list[Any] = [getattr(schedule, schedule.random.choice(STEP_NAMES)) for _ in range(STEPS)]
     for step in [schedule.take, *steps]:
-        try:
+        with suppress(FaregateError, IndexError):  # refused, or there is nothing to do it with
             await step()
-        except (FaregateError, IndexError):
-            pass  # refused, or there is nothing to do it with
         schedule.check()
     await schedule.finish()
 
