@@ -7,6 +7,7 @@ micro-credits.
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import islice
 from threading import Lock
 
@@ -16,7 +17,7 @@ from faregate.wire.clock import monotonic_seconds
 from faregate.wire.credits import to_credits
 from faregate.wire.exact_json import plain
 
-__all__ = ["LeaseBlock"]
+__all__ = ["LeaseBlock", "short_credits"]
 
 _REMEMBERED_KEYS = 10_000
 """Reported keys that are still known as repetitions; the gateway knows all."""
@@ -31,9 +32,7 @@ class LeaseBlock:
         clock: seconds since an arbitrary start, for tests of expiry.
     """
 
-    def __init__(
-        self, lease_id: str, journal: LeaseJournal, *, clock: Callable[[], float] = monotonic_seconds
-    ) -> None:
+    def __init__(self, lease_id: str, journal: LeaseJournal, *, clock: Callable[[], float] = monotonic_seconds) -> None:
         self._clock = clock
         self._lease_id = lease_id
         self._journal = journal
@@ -117,7 +116,7 @@ class LeaseBlock:
         known = self._reported.get(key) if known is None else known
         if known is not None and known != micros:
             raise KeyConflictError(
-                f"the key {key!r} was used for {plain(to_credits(known))} credits; take a new key for another use",
+                f"the key {key!r} was used for {short_credits(known)} credits; take a new key for another use",
                 param="key",
             )
         return known is not None
@@ -136,10 +135,15 @@ class LeaseBlock:
             )
 
     def _insufficient(self, micros: int) -> InsufficientCreditsError:
-        balance, required = to_credits(self.left), to_credits(micros)
+        balance, required = short_credits(self.left), short_credits(micros)
         return InsufficientCreditsError(
-            f"The lease {self._lease_id} has {plain(balance)} credits left, {plain(required)} needed; `await lease.renew()` tops "
+            f"The lease {self._lease_id} has {balance} credits left, {required} needed; `await lease.renew()` tops "
             "it up if the wallet has free credits",
             balance=balance,
             required=required,
         )
+
+
+def short_credits(micros: int) -> Decimal:
+    """Return micro-credits as credits, without trailing zeros, for people."""
+    return Decimal(plain(to_credits(micros)))

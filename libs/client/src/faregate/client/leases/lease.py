@@ -16,7 +16,7 @@ from faregate.client.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from faregate.client.leases.block import LeaseBlock
+from faregate.client.leases.block import LeaseBlock, short_credits
 from faregate.client.leases.journal import LeaseJournal
 from faregate.client.leases.request import LEASES_PATH, LeaseRequest, lease_path, report_body
 from faregate.client.transport.call import HttpCall, IGateway
@@ -79,7 +79,7 @@ class Lease:
     @property
     def credits(self) -> Decimal:
         """The credits that can still be used without a top-up."""
-        return to_credits(self._opened().left)
+        return short_credits(self._opened().left)
 
     @property
     def unreported(self) -> int:
@@ -148,7 +148,7 @@ class Lease:
             self._note(await self._gateway.post(HttpCall(lease_path(self.lease_id, "renew"), body)), began)
             if self._is_low(block):
                 self._top_up_after = monotonic_seconds() + _RETRY_TOP_UP_SECONDS
-        return to_credits(block.left)
+        return short_credits(block.left)
 
     async def close(self) -> None:
         """End the lease: report what was used and return the rest of the block.
