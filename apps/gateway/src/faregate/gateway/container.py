@@ -38,6 +38,8 @@ from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.views import ViewsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
+from faregate.gateway.cycles.routes import CyclesRoutes
+from faregate.gateway.cycles.service import CyclesService
 from faregate.gateway.dashboard.oidc import OidcClient
 from faregate.gateway.dashboard.oidc_sign_in import OidcSignIn
 from faregate.gateway.http.dispatch import Dispatcher
@@ -101,7 +103,7 @@ host = FaregateContainer
 
 
 class GatewayContainer(FaregateContainer):
-    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher` and `controllers`."""
+    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher`, `controllers` and `cycles`."""
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
@@ -234,6 +236,23 @@ class GatewayContainer(FaregateContainer):
         session_authenticator,
         host.audit,
         host.settings.provided.public_url,
+    )
+    cycles: providers.Provider[CyclesRoutes] = providers.Singleton(
+        CyclesRoutes,
+        session_authenticator,
+        limiter,
+        providers.Singleton(
+            CyclesService,
+            host.database,
+            host.usage_service,
+            host.credits,
+            host.wallets,
+            host.catalog,
+            host.clock,
+            credit_price_usd=host.settings.provided.credit_price_usd,
+        ),
+        host.database,
+        host.idempotency,
     )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
