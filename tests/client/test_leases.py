@@ -7,6 +7,7 @@ import sys
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from client.conftest import Line
@@ -297,7 +298,7 @@ async def test_a_fork_of_the_process_cannot_spend_the_block_again(credits: Credi
     ],
 )
 async def test_an_impossible_lease_is_refused_with_the_field(
-    credits: CreditsClient, wrong: dict[str, int], param: str
+    credits: CreditsClient, wrong: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(InvalidError) as refusal:
         credits.lease("paper", user="ada", **wrong)

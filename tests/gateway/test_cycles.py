@@ -40,8 +40,10 @@ from runcycles import (
 )
 
 from support.apps import KEY
+from support.docs import Page
 from support.servers import address, execute
 
+PAGE = Page.of("docs/reference/cycles.md")
 _numbers = count(1)
 LLM = Action(kind="llm.completion", name="openai:gpt-4o")
 
@@ -310,6 +312,26 @@ async def test_refusals_have_the_words_of_the_protocol(client: AsyncCyclesClient
     assert (answer.status_code, answer.json()["error"]) == (401, "UNAUTHORIZED")
     assert answer.json()["trace_id"] == answer.headers["x-cycles-trace-id"] == trace
     assert differing.status_code == 400
+
+
+async def test_the_page_about_the_protocol_does_what_it_says(
+    cycles_server: CyclesServer, tenant: str, tmp_path: Path
+) -> None:
+    await cycles_server.gateway.grant("ada", 5)
+    block = PAGE.block("python", title="cycles.py")
+    printed = await asyncio.to_thread(block.run, URL=cycles_server.url, KEY=KEY, HOME=str(tmp_path))
+
+    assert printed.splitlines() == PAGE.block("text").text.splitlines()
+
+
+async def test_a_stream_reserves_and_commits_what_it_cost(
+    cycles_server: CyclesServer, client: AsyncCyclesClient, tenant: str
+) -> None:
+    estimate = Amount(unit=Unit.CREDITS, amount=3)
+    async with client.stream_reservation(action=LLM, estimate=estimate, cost_fn=lambda _: 2):
+        assert await _wallet(cycles_server, tenant) == (5, 3)
+
+    assert await _wallet(cycles_server, tenant) == (3, 0)
 
 
 async def test_the_decorator_reserves_runs_and_commits(

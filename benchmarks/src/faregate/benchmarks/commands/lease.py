@@ -41,5 +41,5 @@ def lease(
 
 
 def _row(pace: LeasePace) -> tuple[str, str, str, str, str, str]:
-    limit = "–" if pace.case == _UNLIMITED else str(_LIMIT_US)
+    limit = "none" if pace.case == _UNLIMITED else str(_LIMIT_US)
     return (pace.case, f"{pace.uses:,}", f"{pace.p50_us:.1f}", f"{pace.p99_us:.1f}", f"{pace.worst_us:.1f}", limit)
