@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # a script: `generating` lies beside it
 
+from generating.bi_page import bi_page
 from generating.cli_page import cli_page
 from generating.pictures import architecture_picture, settlement_picture
 from generating.python_page import python_page
@@ -30,6 +31,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "http.md": http_page(operations),
         REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "bi.md": bi_page(),
         REFERENCE / "python.md": python_page(),
         ASSETS / "architecture.svg": architecture_picture(),
         ASSETS / "settlement.svg": settlement_picture(),

@@ -1,10 +1,8 @@
 """docs/howto/run-with-rabbitmq.md does what it says."""
 
 import asyncio
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import aiormq
@@ -16,6 +14,7 @@ from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_QUEUE
 from support.apps import KEY
 from support.docs import Page
+from support.processes import command_path
 from support.rabbitmq import RabbitServer
 from support.servers import require_program
 
@@ -31,7 +30,7 @@ async def test_the_page_runs_from_its_first_block_to_its_last(
         PAGE.joined("bash").run,
         cwd=tmp_path,
         timeout=120,
-        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        PATH=command_path(),
         PORT=_free_port(),
         FAREGATE_DATABASE_URL=database_url,
         FAREGATE_BROKER_URL=broker_url,

@@ -21,6 +21,7 @@ NOT_AUDITED = {
     **dict.fromkeys(("up", "gateway", "worker"), "servers audit their own operations"),
     **dict.fromkeys(("demo", "replay", "tour", "bench", "chaos"), "they work on private data"),
     "migrate": "the version table records it",
+    "bi columns": "what the views mean",
     "completion": "a script for the shell",
     "doctor": "it checks the machine",
     "audit": "it would record itself",
@@ -42,6 +43,9 @@ NOT_AUDITED = {
         ("usage stats", "usage trends", "usage peaks", "usage totals", "usage series"), "sums over all users"
     ),
     "usage distribution": "sums over all users",
+    **dict.fromkeys(("insights forecast", "insights cohorts", "insights adoption"), "sums over all users"),
+    "insights segment list": "rules, nobody's data",
+    "insights make": "it makes what the worker would make, and shows nobody",
     "usage meters list": "what is metered",
     "quotas status": "limits and sums",
     "quotas check": "limits and sums",

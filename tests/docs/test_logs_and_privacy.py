@@ -1,8 +1,6 @@
 """The blocks of the pages on feature logs and on privacy do what the pages say."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from faregate.cli.demo.stack import Stack, private_stack
 from faregate.wire import exact_json
 from support.docs import Page
+from support.processes import command_path
 from support.servers import require_program
 
 LOGS, PRIVACY = Page.of("docs/howto/log-a-feature.md"), Page.of("docs/explanation/privacy.md")
@@ -30,7 +29,7 @@ async def said(stack: Stack, page: Page, title: str | None, **environment: str) 
         "KEY": stack.key,
         "FAREGATE_DATA_DIR": str(stack.data_dir),
         "FAREGATE_LOG_ARCHIVE_DIR": str(stack.data_dir / "archive"),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": command_path(),
         "COLUMNS": "200",
     }
     blocks = [block for block in page.blocks("bash") if block.title == title]

@@ -1,17 +1,15 @@
 """Tutorial `first-charged-call`: its blocks run one after the other and print what the page shows."""
 
 import asyncio
-import os
 import re
-import sys
 from pathlib import Path
 
 from faregate.cli.demo.stack import private_stack
 from support.docs import Block, Page
+from support.processes import command_path
 from support.servers import require_program
 
 TUTORIAL = Page.of("docs/tutorial/first-charged-call.md")
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 async def test_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
@@ -19,7 +17,8 @@ async def test_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)  # the embedded server may run as another user
     printed, compared = "", 0
     async with private_stack(tmp_path / "data") as stack:
-        environment = {"URL": stack.url, "KEY": stack.key, "FAREGATE_DATA_DIR": str(stack.data_dir), "PATH": PATH}
+        places = {"FAREGATE_DATA_DIR": str(stack.data_dir), "PATH": command_path()}
+        environment = {"URL": stack.url, "KEY": stack.key, **places}
         for block in TUTORIAL.blocks():
             if block.title is not None:
                 block.save(tmp_path)

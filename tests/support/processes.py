@@ -4,10 +4,12 @@ import asyncio
 import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from weakref import finalize
 
-__all__ = ["Command", "Finished", "run_command", "start_command"]
+__all__ = ["Command", "Finished", "command_path", "run_command", "start_command"]
 
 _LOOK_SECONDS = 0.01
 
@@ -77,9 +79,10 @@ async def start_command(*arguments: str, **environment: str) -> Command:
     order = {"arguments": arguments, "environment": _environment(environment), "directory": str(Path.cwd())}
     out, err = os.memfd_create("out"), os.memfd_create("err")
     status, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    nothing = os.open(os.devnull, os.O_RDONLY)
     orders = _server().orders
-    socket.send_fds(orders, [json.dumps(order).encode()], [out, err, told])
-    os.close(told)
+    socket.send_fds(orders, [json.dumps(order).encode()], [nothing, out, err, told])
+    _close(nothing, told)
     return Command(int(orders.recv(20)), out, err, status)
 
 
@@ -104,20 +107,38 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONWARNINGS": "default", **more}
 
 
+@cache
+def command_path() -> str:
+    """Return a PATH for shells whose `faregate` is forked by the command server; the other programs are this environment's."""
+    shim = Path(__file__).with_name("command_shim.py")
+    directory = _server().directory
+    program = Path(directory) / "faregate"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {shim} {directory}/socket "$@"\n')
+    program.chmod(0o755)
+    return os.pathsep.join([directory, str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
 @dataclass(frozen=True)
 class _Server:
-    """A command server and the socket to it; it ends when our side of the socket is closed."""
+    """A command server, the socket to it, and the directory of its shim; it ends when our side of the socket is closed."""
 
     orders: socket.socket
     process: subprocess.Popen[bytes]
+    directory: str
 
 
 @cache
 def _server() -> _Server:
     """Return the server of this test process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    shims = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    directory = tempfile.mkdtemp(prefix="fg-commands-")
+    shims.bind(f"{directory}/socket")
+    shims.listen()
     atexit.register(ours.close)
-    command = [sys.executable, "-m", "support.command_server", str(theirs.fileno())]
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    command = [sys.executable, "-m", "support.command_server", str(theirs.fileno()), str(shims.fileno())]
     environment = {**_environment({}), "PYTHONPATH": str(Path(__file__).parents[1])}
-    with theirs:
-        return _Server(ours, subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()]))
+    with theirs, shims:
+        pipes = [theirs.fileno(), shims.fileno()]
+        return _Server(ours, subprocess.Popen(command, env=environment, pass_fds=pipes), directory)

@@ -1,10 +1,7 @@
 """The commands of docs/howto/operate-the-worker.md and secure-a-deployment.md work."""
 
 import asyncio
-import os
 import re
-import sys
-from pathlib import Path
 
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.wire import exact_json
@@ -12,11 +9,11 @@ from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.apps import open_gateway, running_worker, settings_for
 from support.docs import Page
 from support.gateways import free_port
+from support.processes import command_path
 from support.servers import require_program
 
 OPERATE = Page.of("docs/howto/operate-the-worker.md")
 SECURE = Page.of("docs/howto/secure-a-deployment.md")
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 async def test_a_worker_is_started_probed_cleared_of_dead_letters_and_stopped(database_url: str) -> None:
@@ -30,7 +27,7 @@ async def test_a_worker_is_started_probed_cleared_of_dead_letters_and_stopped(da
                 await asyncio.sleep(0.05)
     run = OPERATE.joined("bash").run
     printed = await asyncio.to_thread(
-        run, timeout=300, PATH=PATH, PORT=str(free_port()), FAREGATE_DATABASE_URL=database_url
+        run, timeout=300, PATH=command_path(), PORT=str(free_port()), FAREGATE_DATABASE_URL=database_url
     )
 
     assert '"status":"ready"' in printed.replace(" ", "")
@@ -58,7 +55,7 @@ def _told(text: str) -> set[str]:
 async def test_a_key_is_made_with_few_scopes_and_rotated(database_url: str) -> None:
     (pattern,) = re.findall(r"`(fg_\S+)`", SECURE.text)
     printed = await asyncio.to_thread(
-        SECURE.joined("bash").run, timeout=120, PATH=PATH, FAREGATE_DATABASE_URL=database_url
+        SECURE.joined("bash").run, timeout=120, PATH=command_path(), FAREGATE_DATABASE_URL=database_url
     )
     first, second = [found.group() for found in re.finditer(pattern, printed)]
 

@@ -175,7 +175,6 @@ def _fsync(ground: Ground) -> str:
     return f"{done / seconds:,.0f} fdatasync/s"
 
 
-
 async def _furnish(library: WorkerContainer, wallets: int) -> None:
     feature = Feature(key="bench", name="Bench", min_credits=Decimal("0.01"), strategy="token_priced")
     await library.catalog().save(feature)

@@ -69,6 +69,7 @@ COMMANDS = {
     "plans": ("catalog.plans:plans", "Show plans, and define them from a file."),
     "prices": ("catalog.prices:prices", "Show, set and quote prices, and price parked lines."),
     "organizations": ("catalog.organizations:organizations", "Set how organisations pay, and their members."),
+    "bi": ("operations.bi:bi", "Make views for business intelligence tools, and roles that read them."),
     "completion": ("operations.completion:completion", "Print or install completion for bash, zsh or fish."),
     "doctor": (
         "operations.doctor:doctor",

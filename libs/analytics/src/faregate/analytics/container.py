@@ -9,6 +9,7 @@ from faregate.analytics.answers.meter_totals import MeterTotals
 from faregate.analytics.answers.service import AnalyticsService
 from faregate.analytics.answers.trends import Patterns
 from faregate.analytics.answers.user_periods import UserPeriods
+from faregate.analytics.bi.service import BiService
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
@@ -32,7 +33,7 @@ __all__ = ["AnalyticsContainer"]
 
 class AnalyticsContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `explorer`, `patterns`, `roller`, `hold_history`,
-    `meter_totals`, `user_periods`, `archive`, `exports` and `saved_views`.
+    `meter_totals`, `user_periods`, `archive`, `exports`, `saved_views` and `bi`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -63,6 +64,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     exports: providers.Provider[ExportService] = providers.Singleton(
         ExportService, database, clock, archived, known_models, known_meters
     )
+    bi: providers.Provider[BiService] = providers.Singleton(BiService, database)
     service: providers.Provider[AnalyticsService] = providers.Singleton(
         AnalyticsService, database, facts, subjects, known_models, known_meters
     )

@@ -134,6 +134,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     event_archive = analytics.container.archive
     exports = analytics.container.exports
     saved_views = analytics.container.saved_views
+    bi = analytics.container.bi
 
     usage = providers.Container(
         UsageContainer,

@@ -9,7 +9,8 @@ __all__ = ["migrate"]
 
 
 def migrate(*, output: Output = "table") -> None:
-    """Migrate the database to the version of this code. Safe to repeat."""
+    """Migrate the database to the version of this code; brings the views of `faregate bi` up to date. Safe to repeat."""
+    from faregate.analytics.bi.service import BiService
     from faregate.core.container import make_database
     from faregate.core.db.migrate import upgrade
     from faregate.core.settings import load_settings
@@ -19,7 +20,9 @@ def migrate(*, output: Output = "table") -> None:
     async def bring() -> tuple[str | None, str]:
         database = make_database(settings)
         try:
-            return await upgrade(database)
+            revisions = await upgrade(database)
+            await BiService(database).refresh()
+            return revisions
         finally:
             await database.close()
 

@@ -59,6 +59,7 @@ def forecast(
 
 
 @insights.command(name="run-outs")
+@audited("analytics.run_outs", apart=True)
 def run_outs(
     *,
     timezone: str = "UTC",
@@ -73,6 +74,7 @@ def run_outs(
 
 
 @insights.command
+@audited("analytics.anomalies", apart=True)
 def anomalies(
     *,
     check: Annotated[bool, Parameter(help="Look for new ones first, and send their alerts.")] = False,
@@ -137,6 +139,7 @@ def adoption(*, about: About = _ABOUT, output: Shape = "table") -> int:
 
 
 @insights.command
+@audited("analytics.churn", apart=True)
 def churn(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table") -> int:
     """List the users by the chance that they are gone, the highest first, and why."""
     found = with_library(lambda lib: lib.customers().churn(about.question(), limit=limit))
@@ -144,6 +147,7 @@ def churn(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table")
 
 
 @insights.command
+@audited("analytics.segments", apart=True)
 def segments(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table") -> int:
     """List the users with their segments, the most credits first."""
     found = with_library(lambda lib: lib.customers().segments(about.question(), limit=limit))
@@ -152,6 +156,7 @@ def segments(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "tabl
 
 
 @insights.command
+@audited("analytics.upsell", apart=True)
 def upsell(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table") -> int:
     """List the users that may want another plan, and why."""
     found = with_library(lambda lib: lib.customers().upsell(about.question(), limit=limit))

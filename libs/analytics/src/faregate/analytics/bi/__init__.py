@@ -1,0 +1,1 @@
+"""Schema of documented views for business intelligence tools."""
