@@ -25,7 +25,7 @@ from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.ledger.states import ChargeStatus, Flag
 from faregate.host import FakeFaregate
 from faregate.host.memory.store import Store
-from faregate.usage.leases.values import Lease, LeaseReport, LeaseUse
+from faregate.usage.leases.values import LeaseReport, LeaseState, LeaseUse
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
 from faregate.wire.credits import to_credits, to_micros
 
@@ -40,7 +40,7 @@ PAID = {TransferKind.CHARGE, TransferKind.LIMIT_CHARGE}
 class Client:
     """A process with one lease; its journal survives it."""
 
-    lease: Lease
+    lease: LeaseState
     block: LeaseBlock
     journal: LeaseJournal
 

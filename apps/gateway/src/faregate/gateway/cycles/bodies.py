@@ -12,13 +12,13 @@ __all__ = [
     "LEVELS",
     "ActionBody",
     "AmountBody",
-    "CommitBody",
-    "CreateBody",
-    "DecideBody",
-    "EventBody",
-    "ExtendBody",
+    "CyclesCommitBody",
+    "CyclesCreateBody",
+    "CyclesDecideBody",
+    "CyclesEventBody",
+    "CyclesExtendBody",
+    "CyclesReleaseBody",
     "OveragePolicy",
-    "ReleaseBody",
     "SubjectBody",
 ]
 
@@ -83,7 +83,7 @@ class _KeyedBody(Body):
     idempotency_key: _Key
 
 
-class DecideBody(_KeyedBody):
+class CyclesDecideBody(_KeyedBody):
     """`POST /v1/decide`."""
 
     subject: SubjectBody
@@ -92,7 +92,7 @@ class DecideBody(_KeyedBody):
     metadata: JsonObject | None = None
 
 
-class CreateBody(DecideBody):
+class CyclesCreateBody(CyclesDecideBody):
     """`POST /v1/reservations`."""
 
     ttl_ms: Annotated[StrictInt, Field(ge=1000, le=86_400_000)] = 60_000
@@ -109,7 +109,7 @@ class _MetricsBody(Body):
     custom: dict[str, Any] | None = None
 
 
-class CommitBody(_KeyedBody):
+class CyclesCommitBody(_KeyedBody):
     """`POST /v1/reservations/{reservation_id}/commit`."""
 
     actual: AmountBody
@@ -117,20 +117,20 @@ class CommitBody(_KeyedBody):
     metadata: JsonObject | None = None
 
 
-class ReleaseBody(_KeyedBody):
+class CyclesReleaseBody(_KeyedBody):
     """`POST /v1/reservations/{reservation_id}/release`."""
 
     reason: Annotated[StrictStr, Field(max_length=256)] | None = None
 
 
-class ExtendBody(_KeyedBody):
+class CyclesExtendBody(_KeyedBody):
     """`POST /v1/reservations/{reservation_id}/extend`."""
 
     extend_by_ms: _Milliseconds
     metadata: JsonObject | None = None
 
 
-class EventBody(_KeyedBody):
+class CyclesEventBody(_KeyedBody):
     """`POST /v1/events`."""
 
     subject: SubjectBody

@@ -1,4 +1,4 @@
-"""Record of a reservation, kept in the metadata of its charge, and what follows from both. Pure."""
+"""Record of a reservation in its charge's metadata. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from faregate.credit.ledger.states import ChargeState, ChargeStatus
 from faregate.gateway.cycles.amounts import Unit, amount_of
-from faregate.gateway.cycles.bodies import CommitBody, CreateBody, EventBody, OveragePolicy
+from faregate.gateway.cycles.bodies import CyclesCommitBody, CyclesCreateBody, CyclesEventBody, OveragePolicy
 from faregate.gateway.cycles.errors import CyclesError
 from faregate.wire import exact_json
 from faregate.wire.credits import to_credits
@@ -116,12 +116,12 @@ def digest_of(value: object) -> str:
     return _sha256(plain)[:12].translate(_AS_LETTERS)
 
 
-def hold_seconds(body: CreateBody) -> int:
+def hold_seconds(body: CyclesCreateBody) -> int:
     """Return how long the hold of a reservation lasts: its time and its grace period."""
     return min(_HOLD_LIMIT_SECONDS, math.ceil((body.ttl_ms + body.grace_period_ms) / 1000))
 
 
-def create_record(body: CreateBody) -> dict[str, Any]:
+def create_record(body: CyclesCreateBody) -> dict[str, Any]:
     """Return the metadata of a reservation."""
     seconds = hold_seconds(body)
     ttl_ms = min(body.ttl_ms, seconds * 1000)
@@ -140,7 +140,7 @@ def create_record(body: CreateBody) -> dict[str, Any]:
     return {"cycles": record | ({"metadata": body.metadata} if body.metadata else {})}
 
 
-def commit_record(record: Mapping[str, Any], body: CommitBody) -> dict[str, Any]:
+def commit_record(record: Mapping[str, Any], body: CyclesCommitBody) -> dict[str, Any]:
     """Return the metadata of a reservation that is committed."""
     commit: dict[str, Any] = {
         "key": digest_of(body.idempotency_key),
@@ -151,7 +151,7 @@ def commit_record(record: Mapping[str, Any], body: CommitBody) -> dict[str, Any]
     return {"cycles": {**record, "commit": {name: value for name, value in commit.items() if value is not None}}}
 
 
-def event_record(body: EventBody) -> dict[str, Any]:
+def event_record(body: CyclesEventBody) -> dict[str, Any]:
     """Return the metadata of an event."""
     record: dict[str, Any] = {
         "request": digest_of(body),

@@ -1,4 +1,7 @@
-"""Routes of the Cycles protocol: its header of credentials, its errors, its trace ids, and bare answers without an envelope."""
+"""Routes of the Cycles protocol.
+
+Its header of credentials, its errors and its trace ids; answers have no envelope.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,12 +19,12 @@ from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError, MalformedError
 from faregate.gateway.cycles.bodies import (
     LEVELS,
-    CommitBody,
-    CreateBody,
-    DecideBody,
-    EventBody,
-    ExtendBody,
-    ReleaseBody,
+    CyclesCommitBody,
+    CyclesCreateBody,
+    CyclesDecideBody,
+    CyclesEventBody,
+    CyclesExtendBody,
+    CyclesReleaseBody,
     SubjectBody,
 )
 from faregate.gateway.cycles.errors import CyclesError, translated
@@ -99,29 +102,29 @@ class CyclesRoutes:
         return principal
 
     async def _create(self, principal: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
-        body = await _body(request, CreateBody)
+        body = await _body(request, CyclesCreateBody)
         if not body.dry_run:
             return 200, await self._service.create(principal, body)
         return 200, await self._once(principal, "dry-run", body, lambda: self._service.create(principal, body))
 
     async def _commit(self, _: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
-        return 200, await self._service.commit(_id(request), await _body(request, CommitBody))
+        return 200, await self._service.commit(_id(request), await _body(request, CyclesCommitBody))
 
     async def _release(self, _: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
-        return 200, await self._service.release(_id(request), await _body(request, ReleaseBody))
+        return 200, await self._service.release(_id(request), await _body(request, CyclesReleaseBody))
 
     async def _extend(self, principal: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
-        body, reservation_id = await _body(request, ExtendBody), _id(request)
+        body, reservation_id = await _body(request, CyclesExtendBody), _id(request)
         endpoint = f"extend {reservation_id}"
         answer = await self._once(principal, endpoint, body, lambda: self._service.extend(reservation_id, body))
         return 200, {**answer, "remaining_ttl_ms": await self._service.remaining_ms(reservation_id, answer)}
 
     async def _decide(self, principal: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
-        body = await _body(request, DecideBody)
+        body = await _body(request, CyclesDecideBody)
         return 200, await self._once(principal, "decide", body, lambda: self._service.decide(principal, body))
 
     async def _event(self, principal: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
-        return 201, await self._service.apply(principal, await _body(request, EventBody))
+        return 201, await self._service.apply(principal, await _body(request, CyclesEventBody))
 
     async def _get(self, _: Principal, request: Request) -> tuple[int, Mapping[str, Any]]:
         return 200, await self._service.get(_id(request))

@@ -19,13 +19,13 @@ from faregate.credit.services.credits import CreditService
 from faregate.credit.values import Wallet
 from faregate.gateway.cycles.amounts import Unit, amount_of, credits_of
 from faregate.gateway.cycles.bodies import (
-    CommitBody,
-    CreateBody,
-    DecideBody,
-    EventBody,
-    ExtendBody,
+    CyclesCommitBody,
+    CyclesCreateBody,
+    CyclesDecideBody,
+    CyclesEventBody,
+    CyclesExtendBody,
+    CyclesReleaseBody,
     OveragePolicy,
-    ReleaseBody,
     SubjectBody,
 )
 from faregate.gateway.cycles.errors import CyclesError, translated
@@ -82,7 +82,7 @@ class CyclesService:
         self._clock = clock
         self._price = credit_price_usd
 
-    async def create(self, principal: Principal, body: CreateBody) -> Mapping[str, Any]:
+    async def create(self, principal: Principal, body: CyclesCreateBody) -> Mapping[str, Any]:
         """Reserve the estimate, or evaluate that for a dry run."""
         if body.dry_run:
             decision = await self.decide(principal, body)
@@ -99,7 +99,7 @@ class CyclesService:
             )
         return _created(reservation)
 
-    async def commit(self, reservation_id: str, body: CommitBody) -> Mapping[str, Any]:
+    async def commit(self, reservation_id: str, body: CyclesCommitBody) -> Mapping[str, Any]:
         """Charge what was used; also after the reservation has expired, which is flagged `late` and needs no event."""
         reservation = await self._find(reservation_id)
         if body.actual.unit is not reservation.unit:
@@ -117,7 +117,7 @@ class CyclesService:
         _check_same_commit(reservation, body)
         return _commit_answer(reservation, self._price)
 
-    async def release(self, reservation_id: str, body: ReleaseBody) -> Mapping[str, Any]:
+    async def release(self, reservation_id: str, body: CyclesReleaseBody) -> Mapping[str, Any]:
         """Return the whole reservation."""
         reservation = await self._find(reservation_id)
         mark = f"{_RELEASED} {digest_of(body.idempotency_key)}"
@@ -130,7 +130,7 @@ class CyclesService:
             raise CyclesError(409, "RESERVATION_FINALIZED", f"{reservation_id!r} is released by another request")
         return {"status": "RELEASED", "released": reservation.reserved}
 
-    async def extend(self, reservation_id: str, body: ExtendBody) -> Mapping[str, Any]:
+    async def extend(self, reservation_id: str, body: CyclesExtendBody) -> Mapping[str, Any]:
         """Move the expiry by `extend_by_ms`, at most to a day from now."""
         reservation = await self._find(reservation_id)
         left_ms = reservation.expires_at_ms - milliseconds(reservation.now)
@@ -164,7 +164,7 @@ class CyclesService:
         summary = {name: value for name, value in self._detail(found).items() if name not in _DETAILS}
         return {"reservations": [summary], "has_more": False}
 
-    async def decide(self, principal: Principal, body: DecideBody) -> Mapping[str, Any]:
+    async def decide(self, principal: Principal, body: CyclesDecideBody) -> Mapping[str, Any]:
         """Tell whether a reservation would succeed now; nothing is held."""
         request = await self._start_request(principal, body, None)
         scopes = {"affected_scopes": body.subject.scopes}
@@ -179,7 +179,7 @@ class CyclesService:
             return {"decision": "DENY", "reason_code": "BUDGET_EXCEEDED", **scopes}
         return {"decision": "ALLOW", **scopes}
 
-    async def apply(self, principal: Principal, body: EventBody) -> Mapping[str, Any]:
+    async def apply(self, principal: Principal, body: CyclesEventBody) -> Mapping[str, Any]:
         """Charge what was used without a reservation."""
         user_id, credits = _user_of(body.subject), self._credits(body.actual.unit, body.actual.amount)
         event_id = identity_of(user_id, "events", body.idempotency_key)
@@ -214,7 +214,7 @@ class CyclesService:
             return {"balances": [], "has_more": False}
         return {"balances": [self._balance(wallet, subject, unit) for unit in _UNITS], "has_more": False}
 
-    async def _settle(self, reservation: Reservation, body: CommitBody) -> None:
+    async def _settle(self, reservation: Reservation, body: CyclesCommitBody) -> None:
         charge, credits = reservation.charge, self._credits(body.actual.unit, body.actual.amount)
         record = commit_record(reservation.record, body)
         if reservation.policy is OveragePolicy.REJECT and body.actual.amount > reservation.record["amount"]:
@@ -268,15 +268,15 @@ class CyclesService:
         except KeyConflictError:
             return  # made meanwhile with another amount: the caller compares
 
-    async def _start_request(self, principal: Principal, body: DecideBody, key: str | None) -> StartRequest:
+    async def _start_request(self, principal: Principal, body: CyclesDecideBody, key: str | None) -> StartRequest:
         return StartRequest(
             user_id=_user_of(body.subject),
             feature=FeatureRef(value=await self._feature(body.action.kind)),
             usage_key=key,
             organization_id=_organization_of(body.subject),
             estimated_credits=self._credits(body.estimate.unit, body.estimate.amount),
-            ttl_seconds=hold_seconds(body) if isinstance(body, CreateBody) else None,
-            metadata=create_record(body) if isinstance(body, CreateBody) else None,
+            ttl_seconds=hold_seconds(body) if isinstance(body, CyclesCreateBody) else None,
+            metadata=create_record(body) if isinstance(body, CyclesCreateBody) else None,
             spender=None if principal.user_id else (spender_of(principal.line) or principal.id),
         )
 
@@ -373,7 +373,7 @@ def _created(reservation: Reservation) -> Mapping[str, Any]:
     }
 
 
-def _check_same_commit(reservation: Reservation, body: CommitBody) -> None:
+def _check_same_commit(reservation: Reservation, body: CyclesCommitBody) -> None:
     """Raise unless the reservation was committed by this request."""
     if reservation.closing.get("key") != digest_of(body.idempotency_key):
         raise CyclesError(409, "RESERVATION_FINALIZED", "the reservation is committed by another request")

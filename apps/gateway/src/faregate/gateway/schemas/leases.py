@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 from faregate.gateway.schemas.base import Answer
-from faregate.usage.leases.values import Lease, LeaseReport, ReportedUse
+from faregate.usage.leases.values import LeaseReport, LeaseState, ReportedUse
 from faregate.usage.values import Rule
 
 __all__ = ["LeaseAnswer", "LeaseReportAnswer", "LeaseUseAnswer", "lease_answer", "report_answer"]
@@ -47,7 +47,7 @@ class LeaseReportAnswer(LeaseAnswer):
     uses: list[LeaseUseAnswer]
 
 
-def lease_answer(lease: Lease) -> LeaseAnswer:
+def lease_answer(lease: LeaseState) -> LeaseAnswer:
     """Return the answer for a lease."""
     return LeaseAnswer.of(lease)
 

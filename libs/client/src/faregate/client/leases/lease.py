@@ -1,4 +1,4 @@
-"""Lease: a block of credits, taken, renewed, reported and released in the background."""
+"""Lease: a block of credits from which this process spends."""
 
 import asyncio
 import logging

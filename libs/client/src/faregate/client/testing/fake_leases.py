@@ -1,4 +1,7 @@
-"""Leases of the in-memory gateway: blocks are open holds of its book, and reported uses are drawn from them."""
+"""Leases of the in-memory gateway.
+
+Blocks are open holds of its book, and reported uses are drawn from them.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta

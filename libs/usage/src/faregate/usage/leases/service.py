@@ -20,7 +20,7 @@ from faregate.credit.services.credits import CreditService, SettledCharge, Start
 from faregate.usage.credits_process.request_hash import settle_meaning
 from faregate.usage.credits_process.settled_events import SettledEvents
 from faregate.usage.credits_process.start import end_of_hold
-from faregate.usage.leases.values import Lease, LeaseReport, LeaseUse, ReportedUse
+from faregate.usage.leases.values import LeaseReport, LeaseState, LeaseUse, ReportedUse
 from faregate.usage.service import UsageService
 from faregate.usage.values import ModelUsage, Rule, StartRequest
 from faregate.wire.credits import to_credits, to_micros
@@ -53,7 +53,7 @@ class LeaseService:
         self._clock = clock
         self._grace = timedelta(seconds=grace_seconds)
 
-    async def take(self, request: StartRequest) -> Lease:
+    async def take(self, request: StartRequest) -> LeaseState:
         """Take a block of `estimated_credits`; it is refused, not reduced, if the wallet has less free.
 
         The same `usage_key`, which is the id of the lease, with the same request returns the same lease.
@@ -61,7 +61,7 @@ class LeaseService:
         Raises: what `UsageService.authorize` raises.
         """
         started = await self._usage.authorize(request)
-        return Lease(
+        return LeaseState(
             lease_id=started.usage_key,
             user_id=started.user_id,
             feature_key=started.feature_key,
@@ -71,12 +71,12 @@ class LeaseService:
             charging=started.charging,
         )
 
-    async def get(self, lease_id: str) -> Lease:
+    async def get(self, lease_id: str) -> LeaseState:
         """Return a lease, or raise `UnknownUsageKeyError`."""
         async with self._database.transaction(read_only=True) as session:
             return _lease(await self._started(session, lease_id), now=self._clock.now())
 
-    async def renew(self, lease_id: str, *, ttl_seconds: int, credits: Decimal | None = None) -> Lease:
+    async def renew(self, lease_id: str, *, ttl_seconds: int, credits: Decimal | None = None) -> LeaseState:
         """Extend a lease, and top its block up to `credits` as far as free credits and spending limits allow.
 
         A block that holds more is not reduced. Repeating the call changes nothing but the expiry.
@@ -87,7 +87,7 @@ class LeaseService:
         """
         amount = to_micros(credits) if credits is not None else None
 
-        async def work(session: AsyncSession) -> Lease:
+        async def work(session: AsyncSession) -> LeaseState:
             started = await self._started(session, lease_id)
             wanted = amount if Rule(started.charge.rule).charges else None
             held = await self._credit.renew(session, lease_id, ttl_seconds=ttl_seconds, amount=wanted)
@@ -116,14 +116,14 @@ class LeaseService:
         failpoint("committed")
         return report
 
-    async def release(self, lease_id: str) -> Lease:
+    async def release(self, lease_id: str) -> LeaseState:
         """End a lease and return what its block still holds; for a lease that has ended this changes nothing.
 
         Raises:
             UnknownUsageKeyError, AlreadySettledError.
         """
 
-        async def work(session: AsyncSession) -> Lease:
+        async def work(session: AsyncSession) -> LeaseState:
             started = await self._started(session, lease_id)
             try:
                 voided = await self._credit.void(session, lease_id, reason="released")
@@ -217,13 +217,13 @@ def _reported(use: LeaseUse, outcome: SettledCharge | FaregateError) -> Reported
     )
 
 
-def _lease(started: StartedCharge, *, charge: ChargeState | None = None, now: datetime | None = None) -> Lease:
+def _lease(started: StartedCharge, *, charge: ChargeState | None = None, now: datetime | None = None) -> LeaseState:
     """Return a lease; one whose time has passed is expired, whether or not its wallet was brought up to date."""
     state = charge or started.charge
     expires_at = end_of_hold(state)
     is_over = state.status is ChargeStatus.OPEN and now is not None and expires_at <= now
     status = ChargeStatus.EXPIRED if is_over else state.status
-    return Lease(
+    return LeaseState(
         lease_id=state.usage_key,
         user_id=started.user_id,
         feature_key=state.feature_key,

@@ -8,11 +8,11 @@ from faregate.core.errors import FaregateError
 from faregate.credit.ledger.states import Flag
 from faregate.usage.values import Rule
 
-__all__ = ["Lease", "LeaseReport", "LeaseUse", "ReportedUse"]
+__all__ = ["LeaseReport", "LeaseState", "LeaseUse", "ReportedUse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class LeaseState:
     """A block of credits at one moment.
 
     Attributes:
@@ -54,5 +54,5 @@ class ReportedUse:
 class LeaseReport:
     """The lease after a report, and the outcome of each use in the order of the report."""
 
-    lease: Lease
+    lease: LeaseState
     uses: tuple[ReportedUse, ...]
