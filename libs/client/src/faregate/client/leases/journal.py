@@ -1,8 +1,9 @@
 """Journal of the uses of one lease.
 
-An append-only file per lease, which survives a crash of the process. A line is `<crc32> use <key> <micro-credits>` or `<crc32> reported <count>`, which stands for the
-oldest uses before it. It is written before the use is decided. The file is locked by its process; what a dead process has left
-is reported by the next client with the same directory. Reporting a use again is safe: its key is charged once.
+An append-only file per lease, which survives a crash of the process. A line is `<crc32> use <key> <micro-credits>` or
+`<crc32> reported <count>`, which stands for the oldest uses before it. It is written before the use is decided. The file is locked
+by its process; what a dead process has left is reported by the next client with the same directory. Reporting a use again is safe:
+its key is charged once.
 """
 
 import fcntl
