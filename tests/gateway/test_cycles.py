@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 from gateway.cycles_server import CyclesServer, running_cycles_server
-from runcycles import (
+from runcycles import (  # pyright: ignore[reportMissingTypeStubs]  it is typed, but has no marker
     Action,
     Amount,
     AsyncCyclesClient,

@@ -193,8 +193,10 @@ class Schedule:
         return paid
 
 
-STEP_NAMES = ["take", "use", "use", "use", "report", "report_again", "renew", "release", "crash", "recover"]
-STEP_NAMES += ["start", "settle", "void", "pass_time"]
+STEP_NAMES = (
+    *("take", "use", "use", "use", "report", "report_again", "renew", "release", "crash", "recover"),
+    *("start", "settle", "void", "pass_time"),
+)
 
 
 async def _run(seed: int, directory: Path) -> None:

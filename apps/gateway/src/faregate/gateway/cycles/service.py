@@ -46,6 +46,7 @@ from faregate.usage.accounts.wallets import WalletService
 from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.service import UsageService
 from faregate.usage.values import FeatureRef, ModelUsage, SettleRequest, StartRequest
+from faregate.wire import exact_json
 from faregate.wire.credits import to_credits
 from faregate.wire.errors import HoldClosedError, KeyConflictError
 
@@ -295,8 +296,8 @@ class CyclesService:
     async def _find(self, reservation_id: str) -> Reservation:
         async with self._database.transaction(read_only=True) as session:
             found = (await self._credit.find_started(session, [reservation_id])).get(reservation_id)
-        record = (found.charge.metadata or {}).get("cycles") if found is not None else None
-        if found is None or not isinstance(record, Mapping):
+        record = exact_json.mapping((found.charge.metadata or {}).get("cycles")) if found is not None else {}
+        if found is None or not record:
             raise not_found(reservation_id)
         return Reservation(found.charge, found.user_id, record, self._clock.now())
 

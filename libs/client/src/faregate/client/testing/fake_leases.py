@@ -72,7 +72,7 @@ class FakeLeases:
             check_ids({"user_id": lease.user_id, **body}, "usage_key")
             use = self._charged(lease, body["usage_key"], Decimal(body["credits"]))
         except RefusedError as refusal:
-            refused = {"charged": _NOTHING, "shortfall": _NOTHING, "flags": []}
+            refused: dict[str, Any] = {"charged": _NOTHING, "shortfall": _NOTHING, "flags": []}
             return {"usage_key": body.get("usage_key"), **refused, "code": refusal.code, "detail": refusal.detail}
         facts = {"charged": use.charged, "shortfall": use.shortfall, "flags": list(use.flags)}
         return {"usage_key": use.usage_key, **facts, "code": None, "detail": None}
