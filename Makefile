@@ -19,7 +19,7 @@ install: $(BIN)/.installed ## install everything into .venv, as uv.lock pins it
 $(BIN)/.installed: pyproject.toml uv.lock
 	@test -x $(BIN)/pip || test -x $(BIN)/uv || $(PYTHON) -m venv .venv
 	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --compile-bytecode --all-extras --python $(BIN)/python
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --inexact --compile-bytecode --all-extras --no-extra litellm --python $(BIN)/python
 	@touch $@
 
 demo: install ## start everything, drive traffic through it, show and prove what came of it (KEEP=1 leaves it running)

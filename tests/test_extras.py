@@ -15,7 +15,7 @@ from support.environments import fresh_environment, install_exactly, readable_di
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-TABLE = re.findall(r"^\| `(\w+)` \| (.+?) \|", Page.of("docs/reference/extras.md").text, re.MULTILINE)
+TABLE = re.findall(r"^\| `([\w-]+)` \| (.+?) \|", Page.of("docs/reference/extras.md").text, re.MULTILINE)
 
 CHARGE = """
 from faregate.host import SyncFaregate
@@ -111,6 +111,16 @@ async def main():
 
 asyncio.run(main())
 """
+FRAMEWORKS = {
+    "litellm": "litellm",
+    "langchain": "langchain",
+    "openai-agents": "openai_agents",
+    "pydantic-ai": "pydantic_ai",
+    "mcp": "mcp",
+    "fastmcp": "fastmcp",
+}
+"""The module of each extra that adapts a framework. An application has its own frameworks: `all` brings none."""
+
 COMMAND = "from faregate.cli.main import main; main()"
 NO_BROKER = {"FAREGATE_BROKER_URL": "amqp://127.0.0.1:1"}
 NO_REDIS = {"FAREGATE_REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -238,6 +248,12 @@ def test_what_needs_an_extra_names_it(
     assert _lacks(done, extra), done.stderr
 
 
+def test_each_adapter_without_its_framework_names_its_extra(install: Install) -> None:
+    python = install("client")
+    for extra, module in FRAMEWORKS.items():
+        assert _lacks(_run(python, f"import faregate.integrations.{module}"), extra)
+
+
 def test_server_starts_everything_without_settings(install: Install, tmp_path: Path) -> None:
     ready, data = tmp_path / "ready.json", tmp_path / "data"
     program = str(install("server").with_name("faregate"))
@@ -260,11 +276,11 @@ def test_the_page_of_extras_says_what_each_installs() -> None:
     assert shown == {name: set(map(_name, packages)) for name, packages in EXTRAS.items()}
 
 
-def test_all_holds_every_other_extra() -> None:
+def test_all_holds_every_other_extra_but_the_frameworks() -> None:
     (everything,) = EXTRAS["all"]
     held = set(everything.removeprefix("faregate[").removesuffix("]").split(","))
 
-    assert held == set(EXTRAS) - {"all", "server"}
+    assert held == set(EXTRAS) - {"all", "server", *FRAMEWORKS}
 
 
 def _name(requirement: str) -> str:

@@ -34,6 +34,7 @@ NAMED_BY_OTHERS = {
         ],
         "the keywords of an SDK's own method, which refuses others",
     ),
+    "faregate.analytics.insights.asking.ask_of": "what identifies a kept result, by the names that each insight has",
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
     "faregate.wire.errors.FaregateError": "facts of an error, for its answer",
     "faregate.core.db.migrate.run_alembic": "the options of an Alembic command, which refuses others",

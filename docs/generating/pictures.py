@@ -61,6 +61,7 @@ _BOXES = (
     _Box(220, _UPPER + 82, 480, 60, "usage", ("features, strategies, prices, charging rules, usage events",)),
     _Box(720, _UPPER + 82, 220, 60, "feature_log", ("redacted log of requests",)),
     _Box(220, _UPPER + 164, 480, 60, "credit", ("wallets, grants, holds, ledger, verify",)),
+    _Box(20, _UPPER + 82, 180, 60, "integrations", ("LiteLLM, LangChain, …",)),
     _Box(20, _UPPER + 164, 180, 60, "client", ("no database",)),
     _Box(220, _UPPER + 246, 720, 60, "core", ("settings, database, messages, schedule, keys, redaction, webhooks",)),
     _Box(20, _ENGINES, 400, 60, "wire", ("ids, exact JSON, money, prices, provider usage",)),
@@ -69,7 +70,8 @@ _BOXES = (
 )
 _ARROWS = (
     ((200, _APPLICATIONS + 39), (218, _APPLICATIONS + 39)),
-    ((110, _APPLICATIONS + 80), (110, _UPPER + 162)),
+    ((110, _APPLICATIONS + 80), (110, _UPPER + 80)),
+    ((110, _UPPER + 144), (110, _UPPER + 162)),
     *(((x, _APPLICATIONS + 80), (x, _HOST - 2)) for x in (310, 515, 685, 850)),
     ((850, _HOST + 62), (850, _UPPER - 2)),
     ((580, _HOST + 62), (580, _UPPER - 2)),

@@ -13,7 +13,18 @@ from faregate.host import FaregateContainer
 
 __all__ = ["python_page"]
 
-_LIBRARIES = ("host", "alembic", "usage", "credit", "feature_log", "analytics", "client", "wire", "core")
+_LIBRARIES = (
+    "host",
+    "alembic",
+    "usage",
+    "credit",
+    "feature_log",
+    "analytics",
+    "client",
+    "integrations",
+    "wire",
+    "core",
+)
 _HEAD = """\
 # Python API
 

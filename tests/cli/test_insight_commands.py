@@ -69,3 +69,31 @@ async def test_everything_scheduled_is_made_on_demand(desk: InsightDesk) -> None
 
     assert (made.code, made.out) == (0, "made\n"), made.err
     assert exact_json.loads(anomalies.out.encode()) == []
+
+
+async def test_a_budget_is_declared_shown_and_removed(desk: InsightDesk) -> None:
+    declared = await desk.type("insights", "budget", "set", "all", "1000", "--period", "year", "--unit", "cost_usd")
+    wrong = await desk.type("insights", "budget", "set", "chat", "1000", "--feature", "nothing")
+    listed = await desk.type("insights", "budgets", "-o", "json")
+    removed = await desk.type("insights", "budget", "remove", "all")
+
+    assert (declared.code, declared.out) == (0, "all: 1000 cost_usd each year\n"), declared.err
+    assert wrong.code == 1
+    assert "faregate features list" in wrong.err
+    (row,) = exact_json.loads(listed.out.encode())
+    assert (row["name"], row["for"], row["amount"], row["used"]) == ("all", "business", 1000, 0)
+    assert removed.code == 0
+
+
+async def test_money_and_satisfaction_say_what_is_missing(desk: InsightDesk) -> None:
+    what_if = await desk.type("insights", "what-if", "--margin", "30", "--price", "gpt-4o input_mtok=1 output_mtok=4")
+    wrong = await desk.type("insights", "what-if", "--margin", "30 country=DE")
+    savings = await desk.type("insights", "savings")
+    satisfaction = await desk.type("insights", "satisfaction", "--by", "model", "-o", "json")
+
+    assert (what_if.code, savings.code, satisfaction.code) == (1, 1, 1), what_if.err + savings.err
+    assert "Method: each line of each settled use priced again" in " ".join(what_if.err.split())
+    assert wrong.code == 1
+    assert "--margin" in wrong.err
+    assert "fewer than 30 lines" in " ".join(savings.err.split())
+    assert exact_json.loads(satisfaction.out.encode())["enough"] is False

@@ -62,7 +62,13 @@ async def responses(request: Request) -> Response:
         "output_tokens_details": {"reasoning_tokens": 40},
         "total_tokens": 1100,
     }
-    whole = {"id": "resp_1", "object": "response", "created_at": 1, "model": body["model"], "output": []}
+    whole = {
+        "id": f"resp_{next(_numbers)}",
+        "object": "response",
+        "created_at": 1,
+        "model": body["model"],
+        "output": [],
+    }
     return JSONResponse({**whole, "usage": usage, "status": "completed", "parallel_tool_calls": True, "tools": []})
 
 

@@ -1,11 +1,19 @@
-"""Balance, quote and usage events of the client."""
+"""Balance, quote, usage events and feedback of the client."""
 
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from faregate.client import CreditsClient, InvalidError, ModelUsage, SyncFakeCredits, UnknownFeatureError, one_credit
+from faregate.client import (
+    CreditsClient,
+    InvalidError,
+    ModelUsage,
+    SyncFakeCredits,
+    UnknownFeatureError,
+    UnknownUsageKeyError,
+    one_credit,
+)
 from support.apps import Gateway
 
 GPT = ModelUsage("gpt-4o", 1000, 100)
@@ -78,3 +86,35 @@ def test_the_sync_client_has_the_same_calls() -> None:
         assert (use.result.state, use.result.charged, use.usage_key) == ("settled", 1, "k")
         assert credits.balance("ada").free == 9
         assert (events.accepted, events.duplicates, len(credits.gateway.events)) == (1, 1, 1)
+
+
+async def test_feedback_is_given_replaced_and_refused_as_the_gateway_says(
+    credits: CreditsClient, gateway: Gateway
+) -> None:
+    await credits.settle_via_api("ai_chat_v1", user_id="ada", usage_key="chat-1", usages=[GPT])
+    await credits.feedback("chat-1", 1, tags=["wrong"], text="no")
+    await credits.feedback("chat-1", 4)
+
+    (stored,) = (await gateway.get("/api/feedback")).data
+    assert (stored["user_id"], stored["score"], stored["tags"], stored["text"]) == ("ada", 4, [], None)
+    with pytest.raises(UnknownUsageKeyError):
+        await credits.feedback("never", 4)
+    with pytest.raises(InvalidError):
+        await credits.feedback("chat-1", 6)
+
+
+def test_the_fake_takes_feedback_as_the_gateway_does() -> None:
+    with SyncFakeCredits(pricing=one_credit) as credits:
+        credits.settle_via_api("chat", user_id="ada", usage_key="chat-1", usages=[GPT])
+        credits.feedback("chat-1", 5, tags=["right"], text="good")
+
+        assert credits.gateway.feedback["chat-1"] == {
+            "usage_key": "chat-1",
+            "score": 5,
+            "tags": ["right"],
+            "text": "good",
+        }
+        with pytest.raises(UnknownUsageKeyError):
+            credits.feedback("never", 4)
+        with pytest.raises(InvalidError):
+            credits.feedback("chat-1", 0)

@@ -2,6 +2,9 @@
 
 import asyncio
 import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +18,20 @@ DASHBOARD = Page.of("docs/howto/read-the-dashboard.md")
 PORTAL = Page.of("docs/howto/embed-the-customer-page.md")
 
 
-async def test_the_commands_of_the_dashboard_page_run(desk: Desk) -> None:
-    sign_in, stream = DASHBOARD.blocks("bash")
+async def test_the_commands_of_the_dashboard_page_run(desk: Desk, tmp_path: Path) -> None:
+    sign_in, link, export, preview, stream = DASHBOARD.blocks("bash")
     signed_in = await asyncio.to_thread(sign_in.run, URL=desk.url, KEY=KEY)
+    linked = exact_json.loads((await asyncio.to_thread(link.run, URL=desk.url, KEY=KEY)).encode())["data"]
+    await asyncio.to_thread(export.run, cwd=tmp_path, URL=desk.url, KEY=KEY)
+    before = (await desk.gateway.get("/api/wallets/ada")).data["credits"]
+    shown = exact_json.loads((await asyncio.to_thread(preview.run, URL=desk.url, KEY=KEY)).encode())["data"]
     sent = await asyncio.to_thread(stream.run, URL=desk.url, KEY=KEY)
 
     assert exact_json.loads(signed_in.encode())["data"]["id"] == "bootstrap"
+    assert linked["url"].startswith(f"{desk.url}/dashboard#fgs_")
+    openpyxl: Any = import_module("openpyxl")
+    assert openpyxl.load_workbook(tmp_path / "models.xlsx")["rows"]["A1"].value == "model"
+    assert (shown["credits"], (await desk.gateway.get("/api/wallets/ada")).data["credits"]) == (before + 5, before)
     assert "event: usage" in sent
 
 

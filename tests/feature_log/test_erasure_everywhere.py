@@ -52,6 +52,8 @@ _PLANTED = {
 
 _ODD = {
     "anomaly.verdict_by": "'user:{id}'",
+    "budget.emails": "array['{email}']",
+    "feedback.tags": "array['{words}']",
     "credit_grant.actor": "'user:{id}'",
     "credit_grant.key": "'welcome-{id}-' || grant_id",
     "idempotent_answer.key": "'welcome-{id}-' || key",
@@ -94,6 +96,14 @@ _EXTRA = (
       values (gen_random_uuid(), 'total', 'spend', 'hour', now(), now(), 1, 1, 1, '{}', now())""",
     """insert into faregate.anomaly_delivery (anomaly_id, channel, next_at) select anomaly_id, 'log', now()
       from faregate.anomaly""",
+    """insert into faregate.budget (name, scope, unit, amount, period, timezone)
+      values ('all', 'business', 'credits', 1, 'month', 'UTC')""",
+    """insert into faregate.budget_alert (alert_id, name, revision, period_start, period_end, level, used, amount, fired_at)
+      values (gen_random_uuid(), 'all', 1, now(), now(), 'warning', 1, 1, now())""",
+    """insert into faregate.budget_delivery (alert_id, channel, next_at) select alert_id, 'log', now()
+      from faregate.budget_alert""",
+    """insert into faregate.feedback (usage_key, subject_id, feature_key, score, created_at, updated_at)
+      select 'use', subject_id, 'chat', 1, now(), now() from faregate.subject where external_id = 'bela'""",
     """insert into faregate.alert_delivery (alert_id, channel, next_at) select alert_id, 'log', now()
       from faregate.quota_alert on conflict do nothing""",
 )

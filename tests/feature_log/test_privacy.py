@@ -416,6 +416,24 @@ PLANTED = {
     "portal_link": """
     insert into faregate.portal_link (link_id, secret_hash, subject_id, origins, expires_at)
     values ('x', 'x', {subject}, array['{canary}'], now() + interval '1 hour')""",
+    "anomaly": """
+    insert into faregate.anomaly (anomaly_id, scope, subject_id, measure, unit, period_start, period_end, actual, expected, allowed,
+      reason, found_at)
+    values (gen_random_uuid(), 'user', {subject}, 'spend', 'hour', now(), now(), 1, 1, 1, '{{"sentence": "{canary}"}}', now())""",
+    "insight_person": """
+    with made as (
+      insert into faregate.insight (insight_id, kind, ask_key, parameters, enough, evidence, answer, made_at)
+      values (gen_random_uuid(), 'returns', gen_random_uuid(), '{{}}', true, '{{}}', '{{}}', now()) returning insight_id
+    )
+    insert into faregate.insight_person (insight_id, rank, subject_id, facts)
+    select insight_id, 1, {subject}, '{{"note": "{canary}"}}' from made""",
+    "feedback": """
+    insert into faregate.feedback (usage_key, subject_id, feature_key, score, comment, created_at, updated_at)
+    values ('use', {subject}, 'chat', 1, '{canary}', now(), now())""",
+    "budget": """
+    insert into faregate.budget (name, scope, unit, amount, period, timezone, emails)
+    select '{canary}', 'business', 'credits', 1, 'month', 'UTC', array[email] from faregate.subject
+    where subject_id = {subject}""",
     "saved_view": """
     insert into faregate.saved_view (view_id, actor, subject_id, name, shared, state)
     values (gen_random_uuid(), 'user', {subject}, '{canary}', false, '{{}}')""",

@@ -30,6 +30,7 @@ UNNOTED_CHANGES = {
     "usage-events.record_events": "events keep their own fate; corrections of them are noted",
     "feature-usage-logs.record": "the logs themselves",
     "prices.quote": "it changes nothing",
+    "tables.write": "it changes nothing",
     "credits-process.quote": "it changes nothing",
 }
 UNNOTED_READS = {
@@ -50,13 +51,22 @@ UNNOTED_READS = {
     ),
     **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
     **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
-    **dict.fromkeys(("ledger.statement_of_all", "ledger.digest"), "sums of all wallets together"),
+    **dict.fromkeys(("ledger.statement_of_all", "ledger.digest", "ledger.all_wallets"), "sums of all wallets together"),
     **dict.fromkeys(
-        ("portal.me", "portal.usage", "portal.uses", "portal.use", "portal.grants", "portal.statement"),
+        (
+            "portal.me",
+            "portal.usage",
+            "portal.uses",
+            "portal.use",
+            "portal.grants",
+            "portal.limits",
+            "portal.statement",
+        ),
         "the visitor's own data, by a link whose making is recorded",
     ),
     "session.who": "the caller",
     "views.list_views": "questions, not answers",
+    "analytics.list_rules": "declared segments, about nobody",
     "system.get_system": "processes, jobs and queues",
     "organizations.list_organizations": "ids and policies, without members",
     "usage-events.fate": "one event, by a name that only its sender knows",

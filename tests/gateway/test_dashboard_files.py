@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 from importlib.resources import files
 
-from faregate.gateway.dashboard.pages import asset_names
+from faregate.gateway.dashboard.pages import asset, asset_names
 
 PLACE = files("faregate.gateway.dashboard").joinpath("assets")
 VENDORED = {
@@ -46,3 +46,14 @@ def test_no_file_names_another_server_and_no_page_holds_script_or_style() -> Non
         assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|style=", read(name)) == [], name
     for name in [name for name in OWN if name.endswith(".js")]:
         assert re.findall(r"\beval\(|new Function|innerHTML|insertAdjacentHTML", read(name)) == [], name
+
+
+def test_scripts_are_sent_without_comments_and_indentation_and_otherwise_as_they_are() -> None:
+    """A template over several lines would lose its indentation, so that there is none."""
+    for name in [name for name in OWN if name.endswith(".js")]:
+        lines = read(name).splitlines()
+        assert [line for line in lines if line.count("`") % 2] == [], name
+        kept = [line.strip(" ") for line in lines if not line.lstrip().startswith("//")]
+        assert [line.strip(" ") for line in asset(name).decode().splitlines()] == kept, name
+    for name in VENDORED:
+        assert asset(name) == PLACE.joinpath(name).read_bytes()

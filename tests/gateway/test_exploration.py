@@ -70,6 +70,37 @@ async def test_every_dimension_adds_up_also_usage_without_a_value(gateway: Gatew
             assert sum(part["credits"] for part in first["parts"]) == first["credits"], by
 
 
+async def test_each_series_is_that_of_the_question_with_its_value_as_a_filter(gateway: Gateway) -> None:
+    """Both before and after the facts are added to the sums, and with facts of both kinds; without a filter, with one, with two."""
+    filters = {
+        "service": "service",
+        "model": "model",
+        "provider": "provider",
+        "feature": "feature",
+        "country": "country",
+    }
+    first = [
+        line(30, "gpt-4o", "3", country="DE", device="mobile", provider="openai", feature_key="a"),
+        line(29, "openai/gpt-4o", "0.000001", country="DE", feature_key="a"),
+        line(3, "gpt-4o", "5", country="FR", service="voice", provider="azure"),
+        line(2, "in-house", "7", country="DE", device="mobile"),
+    ]
+    await record(gateway, *first)
+    await gateway.container.roller().run()
+    await record(gateway, line(2, "gpt-4o", "11", country="DE", provider="OpenAI", device="mobile"))
+
+    for given in ({}, {"country": "DE"}, {"country": "DE", "device": "mobile"}):
+        for by, name in filters.items():
+            found = await explore(gateway, by=by, groupBy="day", of="credits", top=2, **given)
+            for each in found["slices"]:
+                if each["value"] is not None and name not in given:
+                    alone = await explore(gateway, by=by, groupBy="day", of="credits", **given, **{name: each["value"]})
+                    assert each["series"] == alone["series"], (by, given, each["value"])
+                    assert sum(each["series"]) == each["credits"]
+            rest = [each for each in found["slices"] if each["isRest"]]
+            assert all(sum(each["series"]) == each["credits"] for each in rest), (by, given)
+
+
 async def test_the_totals_are_those_of_the_metrics(gateway: Gateway) -> None:
     await record(gateway, line(1, "gpt-4o", "1.25"), line(2, "gpt-4o", "0.000001", user_id="bob"))
 

@@ -78,6 +78,18 @@ async def test_segments_are_declared_listed_and_deleted(gateway: Gateway) -> Non
     assert (await gateway.call("DELETE", "/api/analytics/segments/rules/vip")).status == 404
 
 
+@pytest.mark.parametrize("name", ["big%20spenders", "sk-proj-abcdefghijklmnopqrstuvwx"])
+async def test_the_name_of_a_segment_is_an_id_and_never_a_credential(gateway: Gateway, name: str) -> None:
+    body = {"conditions": [{"field": "credits", "op": ">=", "value": 100}]}
+
+    put = await gateway.put(f"/api/analytics/segments/rules/{name}", body)
+    deleted = await gateway.call("DELETE", f"/api/analytics/segments/rules/{name}")
+
+    assert [(answer.status, answer.error["param"]) for answer in (put, deleted)] == [(422, "name")] * 2
+    assert name not in str((put.body, deleted.body))
+    assert (await gateway.get("/api/analytics/segments/rules")).data == []
+
+
 async def test_anomalies_are_listed_and_judged(gateway: Gateway) -> None:
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     facts = [

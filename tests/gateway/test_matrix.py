@@ -184,6 +184,8 @@ TOLD_TO_ANALYSTS = {
     "analytics.user_periods": "the same",
     "analytics.dashboard": "the same",
     "audit.search": "network addresses of callers",
+    "budgets.list_budgets": "addresses that alerts go to",
+    "budgets.get_budget": "addresses that alerts go to",
     "meters.list_meters": "what a meter is",
     "meters.get_meter": "what a meter is",
     "prices.list_overrides": "notes of operators",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from faregate.core.errors import ConfigurationError
 from faregate.gateway.http.operation import operations_of
 from faregate.wire import exact_json
 from support.apps import Answer, Gateway, open_gateway, settings_for
@@ -140,11 +141,90 @@ async def test_what_the_settings_hide_is_in_no_answer(database_url: str, gateway
         paths = ("me", "uses", "uses/use-of-ada", "grants", f"statement?{RANGE}")
         answers = [await visit(other, made, f"/api/portal/{path}") for path in paths]
         refused = [await visit(other, made, f"/api/portal/usage?by={by}") for by in ("model", "feature")]
+        whole = await visit(other, made, "/api/portal/usage?by=all")
 
     assert (answers[0].data["title"], answers[0].data["color"]) == ("Acme", "#0b6e4f")
     assert [answer.status for answer in answers] == [200] * len(paths)
     assert not [text for answer in answers if "gpt" in (text := str(answer.body)) or "'chat'" in text]
     assert [answer.status for answer in refused] == [422, 422]
+    assert [(part["value"], part["credits"]) for part in whole.data["slices"]] == [(None, whole.data["credits"])]
+
+
+async def test_hidden_names_are_in_the_rest_and_renamed_ones_have_their_shown_name(
+    database_url: str, gateway: Gateway
+) -> None:
+    look = settings_for(
+        database_url,
+        portal_hidden="model:o3, meter:tokens",
+        portal_names={"model:gpt-4o": "Premium", "model:gpt-4o-mini": "Premium", "feature:chat": "Conversation"},
+    )
+    async with open_gateway(look) as other:
+        for key, model in (("a", "gpt-4o-mini"), ("b", "o3"), ("c", "claude-sonnet-4-5")):
+            await other.start("ada", "chat", usage_key=key)
+            usages = [{"ai_model": model, "input_tokens": 100, "output_tokens": 10}]
+            await other.end("ada", "chat", usage_key=key, usages=usages)
+        for meter in ("tokens", "requests"):
+            await other.put("/api/quotas", {"owner_id": "ada", "meter": meter, "limit": 10, "period": "month"})
+        made = await link(other, user_id="ada")
+        usage = (await visit(other, made, "/api/portal/usage?by=model")).data
+        use = (await visit(other, made, "/api/portal/uses/b")).data
+        limits = (await visit(other, made, "/api/portal/limits")).data
+        refused = await visit(other, made, "/api/portal/usage?by=feature&model=o3")
+        answers = [
+            await visit(other, made, f"/api/portal/{path}") for path in ("me", "uses", "uses/use-of-ada", "grants")
+        ]
+
+    shown = [(part["value"], part["isRest"], part["requests"]) for part in usage["slices"]]
+    assert ("Premium", False, 2) in shown
+    assert shown[-1] == (None, True, 1)
+    assert sum(part["credits"] for part in usage["slices"]) == usage["credits"]
+    assert [part["value"] for part in usage["slices"] if not part["isRest"]].count("Premium") == 1
+    assert (use["feature_key"], use["lines"][0]["ai_model"]) == ("Conversation", None)
+    assert [(each["kind"], each["meter"], each["used"]) for each in limits] == [("quota", "requests", 4)]
+    assert (refused.status, refused.error["param"]) == (422, "model")
+    assert not [text for answer in answers if "gpt" in (text := str(answer.body)) or "'chat'" in text or "o3" in text]
+
+
+async def test_limits_stand_beside_what_is_used_of_them(gateway: Gateway) -> None:
+    await gateway.put("/api/wallets/ada/limits", {"limits": [{"period": "month", "soft": 10, "hard": 20}]})
+    await gateway.put("/api/organizations/acme/limits", {"member": "olga", "limits": [{"period": "day", "hard": 5}]})
+    user, pool = await link(gateway, user_id="ada"), await link(gateway, organization_id="acme")
+
+    (own,) = (await visit(gateway, user, "/api/portal/limits")).data
+    (member,) = (await visit(gateway, pool, "/api/portal/limits")).data
+
+    assert (own["soft"], own["limit"], own["member"], own["meter"]) == (10, 20, None, "credits")
+    assert (member["limit"], member["member"], member["period"]) == (5, "olga", "day")
+    assert own["since"] < own["until"]
+
+
+async def test_the_statement_as_pdf_has_the_amounts_of_the_statement(gateway: Gateway) -> None:
+    import io
+
+    import pypdf
+
+    made = await link(gateway, user_id="ada")
+    headers = {"authorization": f"Bearer {made['url'].partition('#')[2]}"}
+    response = await gateway.http.get(
+        f"/api/portal/statement?{RANGE}&format=pdf&timezone=Asia/Kolkata", headers=headers
+    )
+    statement = (await visit(gateway, made, f"/api/portal/statement?{RANGE}")).data
+    text = pypdf.PdfReader(io.BytesIO(response.content)).pages[0].extract_text()
+
+    assert response.headers["content-type"] == "application/pdf"
+    assert f"Closing balance {statement['closing']}" in text
+    assert f"Used -{statement['used']}" in text
+    assert "2026-01-01 05:30 (Asia/Kolkata)" in text
+    refused = await visit(gateway, made, f"/api/portal/statement?{RANGE}&format=pdf&timezone=Mars/Olympus")
+    assert (refused.status, refused.error["param"]) == (422, "timezone")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"portal_hidden": "model"}, {"portal_names": {"gpt-4o": "x"}}, {"portal_names": {"model:gpt-4o": " "}}]
+)
+def test_a_wrong_setting_of_the_page_is_refused(database_url: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong)).upper()):
+        settings_for(database_url, **wrong)
 
 
 async def test_the_statement_is_a_file_with_exact_amounts(gateway: Gateway) -> None:

@@ -168,3 +168,45 @@ async def test_an_erasure_ends_the_sessions_of_the_person(gateway: Gateway) -> N
     assert (await gateway.post("/api/privacy/erase", {"user_id": "ada"})).status == 200
 
     assert (await whoever(gateway, page)).status == 401
+
+
+async def sign_in_link(gateway: Gateway, credential: Mapping[str, str], **body: int) -> dict[str, str]:
+    """Make a link; return the headers of a browser that follows it."""
+    answer = await gateway.call("POST", "/api/session/links", body, headers=credential)
+    assert answer.status == 201, answer.body
+    return {**NO_KEY, "authorization": f"Bearer {answer.data['url'].partition('/dashboard#')[2]}"}
+
+
+async def test_a_link_signs_in_once_as_the_one_who_made_it(gateway: Gateway) -> None:
+    for credential, name in (({"x-server-api-key": KEY}, "bootstrap"), (bearer("ada", role="analyst"), "user:ada")):
+        follower = await sign_in_link(gateway, credential)
+        page = await sign_in(gateway, follower)
+        who = (await whoever(gateway, page)).data
+        assert who["id"] == name
+        assert "analytics:read" in who["scopes"]
+        again = await gateway.call("POST", "/api/session", headers=follower)
+        assert (again.status, "was used or has expired" in again.error["detail"]) == (401, True)
+
+
+async def test_a_link_is_good_for_nothing_else_than_to_sign_in(gateway: Gateway) -> None:
+    follower = await sign_in_link(gateway, bearer("ada", role="user"))
+    token = follower["authorization"].removeprefix("Bearer ")
+
+    for method, path in (("GET", "/api/session"), ("GET", "/api/analytics/my-usage"), ("GET", "/api/wallets/ada")):
+        assert (await gateway.call(method, path, headers=follower)).status == 403, path
+    as_cookie = await gateway.call("GET", "/api/session", headers={**NO_KEY, "cookie": f"{COOKIE}={token}"})
+    assert as_cookie.status == 401
+
+
+async def test_a_link_ends_by_time_and_with_its_key(gateway: Gateway) -> None:
+    old = await sign_in_link(gateway, {"x-server-api-key": KEY}, expires_in_seconds=30)
+    async with gateway.database.transaction() as session:
+        await gateway.database.rows(session, "update faregate.web_session set expires_at = now()")
+    key = (await gateway.post("/api/keys", {"name": "desk", "scopes": ["analytics:read"]})).data
+    of_key = await sign_in_link(gateway, {"x-server-api-key": key["key"]})
+    await gateway.call("DELETE", f"/api/keys/{key['key_id']}")
+
+    for follower in (old, of_key):
+        assert (await gateway.call("POST", "/api/session", headers=follower)).status == 401
+    refused = await gateway.call("POST", "/api/session/links", {"expires_in_seconds": 90_000})
+    assert (refused.status, "expires_in_seconds" in str(refused.error)) == (422, True)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from dependency_injector import providers
 
+from faregate.analytics.insights.feedback.interfaces import NoSentiment
 from faregate.analytics.quotas.log_channel import LogChannel
 from faregate.core.clock import FixedClock, SystemClock
 from faregate.core.redaction.records import Redactor
@@ -61,6 +62,7 @@ def _given() -> dict[str, Any]:
         "directory": usual.directory(),
         "extra_strategies": {},
         "redactor": Redactor(),
+        "sentiment": NoSentiment(),
         "top_up_provider": usual.top_up_provider(),
         "transport": usual.transport(),
     }

@@ -266,6 +266,9 @@ async def test_the_jobs_make_what_is_then_only_read(study: Study) -> None:
         "segments": 1,
         "upsell": 1,
         "run_outs": 1,
+        "returns": 3,
+        "savings": 1,
+        "satisfaction": 3,
     }
     study.clock.advance(days=401)
     await study.insights.keeper().forget()

@@ -38,6 +38,13 @@ def test_a_wallet_without_events_is_empty_when_its_credits_are_used() -> None:
     assert after(wallet(grant(45))).empty_at == START + timedelta(days=4, hours=12)
 
 
+def test_a_part_of_a_day_that_cannot_be_divided_evenly_empties_no_wallet() -> None:
+    wanted = {"chat": Decimal(4), "draw": Decimal(1) / 3, "paper": Decimal(2)}
+    for seconds in range(1, 86_400, 997):
+        start = START + timedelta(seconds=seconds)
+        assert drain(wallet(grant(1000)), lambda _: wanted, now=start, days=2, zone=ZONE).empty_at is None
+
+
 def test_held_credits_are_not_used_and_the_credit_line_is() -> None:
     assert after(wallet(grant(45), held=Decimal(15))).empty_at == START + 3 * DAY
     assert after(wallet(grant(45), credit_line=Decimal(15))).empty_at == START + 6 * DAY

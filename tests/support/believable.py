@@ -56,6 +56,16 @@ def _use(chance: random.Random, at: datetime) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
+async def _limit(gateway: Gateway) -> None:
+    """Set quotas and spending limits, which count what is used from then on."""
+    await gateway.put("/api/quotas", {"owner_id": "ada", "meter": "requests", "limit": 1000, "period": "month"})
+    await gateway.put("/api/quotas", {"owner_id": "org:acme", "meter": "tokens", "limit": 2_000_000, "period": "month"})
+    await gateway.put("/api/wallets/bela/limits", {"limits": [{"period": "month", "soft": 40, "hard": 50}]})
+    await gateway.put("/api/wallets/carla/limits", {"limits": [{"period": "day", "soft": 3}]})
+    limits = [{"period": "week", "soft": 80, "hard": 100}]
+    await gateway.put("/api/organizations/acme/limits", {"member": "fatou", "limits": limits})
+
+
 async def fill(gateway: Gateway, *, days: int = 30, per_day: int = 60) -> None:
     """Define features, grant credits, record history, and use some features now: settled, open, refused, dead."""
     for feature in FEATURES:
@@ -72,11 +82,11 @@ async def fill(gateway: Gateway, *, days: int = 30, per_day: int = 60) -> None:
         )
     await gateway.put("/api/organizations/acme", {"policy": "pooled", "join": ["fatou"]})
     await gateway.grant("org:acme", 500)
+    await _limit(gateway)
     for number in range(12):
         user, key = USERS[number % 3], f"use-{number}"
         await gateway.start(user, "ai_chat_v1", usage_key=key, estimated_credits=2)
         if number < 9:
             usages = [{"ai_model": "gpt-4o", "input_tokens": 900 + 100 * number, "output_tokens": 200}]
             await gateway.end(user, "ai_chat_v1", usage_key=key, usages=usages, duration=800 + 20 * number)
-    await gateway.put("/api/quotas", {"owner_id": "ada", "meter": "requests", "limit": 1000, "period": "month"})
     await gateway.container.roller().run()

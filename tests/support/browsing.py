@@ -39,7 +39,8 @@ class Desk:
     gateway: Gateway
     url: str
     browser: Browser
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list[str])
+    cookies: list[Any] = field(default_factory=list[Any])
 
     async def page(self, **options: Any) -> Page:
         context = await self.browser.new_context(locale="en-US", timezone_id="Europe/Berlin", **options)
@@ -59,13 +60,19 @@ class Desk:
         return page
 
     async def signed_in(self, path: str = "/dashboard", **options: Any) -> Page:
-        """Sign in with the bootstrap key, as a person does, and open `path`."""
+        """Sign in with the bootstrap key, as a person does, and open `path`; the first sign-in is kept for later pages."""
+        if self.cookies:
+            page = await self.page(storage_state={"cookies": self.cookies}, **options)
+            await page.goto(f"{self.url}{path}")
+            await page.locator("#nav").wait_for(state="attached")
+            return page
         page = await self.page(**options)
         await page.goto(f"{self.url}{path}")
         await page.get_by_label("Server API key or token").fill(KEY)
         await page.get_by_role("button", name="Sign in", exact=True).click()
         await page.locator("#nav").wait_for(state="attached")
         self.problems[:] = [each for each in self.problems if "401" not in each]
+        self.cookies = list(await page.context.cookies())
         return page
 
 

@@ -4,13 +4,14 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from support.servers import require_program
 
-__all__ = ["Node"]
+__all__ = ["Node", "NodePackage"]
 
 
 class Node:
@@ -59,6 +60,13 @@ class Node:
         assert process.returncode == 0, f"{out.decode()}\n{err.decode()}"
         return out.decode()
 
+    def copy(self, project: Path, directory: Path) -> "NodePackage":
+        """Copy a TypeScript package to `directory`, with what its lock file names; compile it and its tests."""
+        shutil.copytree(project, directory, ignore=shutil.ignore_patterns("node_modules", "dist", "build"))
+        (directory / "node_modules").symlink_to(self._directory / "node_modules")
+        self._run(str(self._directory / "node_modules/.bin/tsc"), "-p", "tsconfig.json", cwd=directory)
+        return NodePackage(directory)
+
     def _install(self, project: Path) -> None:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(project / name, self._directory)
@@ -66,8 +74,57 @@ class Node:
         (self._directory / "installed").touch()
 
     def _run(self, *command: str, cwd: Path | None = None) -> None:
-        environment = {**os.environ, "NODE_PATH": str(self._directory / "node_modules")}
-        done = subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=180
-        )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        _run(*command, cwd=cwd, NODE_PATH=str(self._directory / "node_modules"))
+
+
+class NodePackage:
+    """A compiled TypeScript package."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def test(self, name: str, **environment: str) -> int:
+        """Run the tests of one file by Node's own runner; return how many passed.
+
+        Raises:
+            AssertionError: one failed; the text holds the runner's report.
+        """
+        command = ("node", "--test", "--test-reporter=tap", f"build/test/{name}.test.js")
+        report = _run(*command, cwd=self.directory, **environment)
+        return sum(int(number) for number in re.findall(r"^# pass (\d+)$", report, re.MULTILINE))
+
+    def packed(self, host: Path) -> Path:
+        """Pack the package as it is published and install it in `host`, beside what it was tested with; return its directory."""
+        _run("npm", "pack", "--loglevel=error", f"--pack-destination={self.directory}", cwd=self.directory)
+        (archive,) = self.directory.glob("*.tgz")
+        modules = host / "node_modules"
+        modules.mkdir(parents=True)
+        for module in (self.directory / "node_modules").iterdir():
+            (modules / module.name).symlink_to(module.resolve())
+        _run("tar", "-xzf", str(archive), cwd=modules)
+        return (modules / "package").rename(modules / "faregate")
+
+    def check(self, host: Path) -> None:
+        """Check the types of all files in `host`, strictly, and compile them."""
+        (host / "package.json").write_text('{"type": "module"}')
+        options = ("--strict", "--module", "nodenext", "--target", "es2022", "--types", "node", "--skipLibCheck")
+        files = sorted(str(path) for path in host.glob("*.ts"))
+        _run(str(self.directory / "node_modules/.bin/tsc"), *options, *files, cwd=host)
+
+    def run(self, source: Path, **environment: str) -> str:
+        """Run a compiled file; return what it printed."""
+        return _run("node", str(source.with_suffix(".js")), cwd=source.parent, **environment)
+
+
+def _run(*command: str, cwd: Path | None = None, **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout

@@ -3,14 +3,14 @@
 import gzip
 import re
 from dataclasses import dataclass
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 from playwright.async_api import Page, Route, async_playwright
 
+from faregate.gateway.dashboard.pages import asset
+
 __all__ = ["Drawing", "first_view", "measure_drawing"]
 
-_PLACE = files("faregate.gateway.dashboard").joinpath("assets")
 _IMPORT = re.compile(r'^import .* from "\./([\w.]+)";$', re.MULTILINE)
 _START = ("index.html", "app.css", "uplot.css", "uplot.js", "icon.svg", "app.js", "page_overview.js")
 _KINDS = {"js": "text/javascript", "css": "text/css", "html": "text/html"}
@@ -74,4 +74,4 @@ async def _serve(route: Route) -> None:
 
 
 def _text(name: str) -> str:
-    return _PLACE.joinpath(name).read_text()
+    return asset(name).decode()

@@ -12,12 +12,21 @@ _COMMANDS: Mapping[str, str] = {
     "POST /api/transactions/{id}/refund": "faregate refund {id}",
     "PUT /api/organizations/{owner}": "faregate organizations set {owner}",
     "PUT /api/features/{key}": "faregate features apply FILE",
+    "GET /api/features": "faregate features list",
+    "GET /api/plans": "faregate plans list",
+    "GET /api/budgets": "faregate insights budgets",
+    "GET /api/analytics/anomalies": "faregate insights anomalies",
+    "GET /api/analytics/segments/rules": "faregate insights segment list",
+    "GET /api/objectives": "faregate insights objectives",
+    "GET /api/analytics/incident": "faregate insights incident",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
 }
 """The command that does what each HTTP call does; `{…}` matches one part of the path and is copied."""
 
-HTTP_ONLY = frozenset({"GET /api/webhooks", "GET /api/usage-events/fate", "POST /api/usage-events/corrections"})
+HTTP_ONLY = frozenset(
+    {"GET /api/views", "GET /api/webhooks", "GET /api/usage-events/fate", "POST /api/usage-events/corrections"}
+)
 """Calls that errors advise and for which there is no command: their advice is right as it is."""
 
 _CALL = re.compile(

@@ -53,7 +53,7 @@ COMMANDS = {
     "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),
     "insights": (
         "records.insights:insights",
-        "Forecasts, run-out dates, anomalies, cohorts, churn, segments and upsell, each with its evidence.",
+        "Forecasts, run-out dates, anomalies, budgets, and insights about users and money, each with its evidence.",
     ),
     "quotas": ("records.quotas:quotas", "Set quotas, and show how much of them is used."),
     "alerts": ("records.quotas:alerts", "Check quotas now, and list the alerts that were sent."),

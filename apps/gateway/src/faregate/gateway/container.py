@@ -10,29 +10,36 @@ from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import Settings
+from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
+from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
 from faregate.gateway.controllers.exploration import ExplorationController
 from faregate.gateway.controllers.exports import ExportsController
 from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
+from faregate.gateway.controllers.feedback import FeedbackController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
 from faregate.gateway.controllers.leases import LeasesController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
+from faregate.gateway.controllers.objectives import ObjectivesController
+from faregate.gateway.controllers.operations import OperationsController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.plans import PlansController
-from faregate.gateway.controllers.portal import PortalController, PortalLook
+from faregate.gateway.controllers.portal import PortalController
 from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
 from faregate.gateway.controllers.sessions import SessionsController
+from faregate.gateway.controllers.tables import TablesController
 from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.views import ViewsController
@@ -48,6 +55,7 @@ from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
 from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.observability.metrics import GatewayMetrics
+from faregate.gateway.schemas.portal_look import PortalLook
 from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.credentials import Authenticator
 from faregate.gateway.security.jwks import KeySet
@@ -193,6 +201,17 @@ class GatewayContainer(FaregateContainer):
     insights_controller: providers.Provider[InsightsController] = providers.Singleton(
         InsightsController, host.forecasts, host.anomalies, host.customers, host.run_outs, host.clock
     )
+    costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
+    budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
+        FeedbackController, host.feedback, host.clock
+    )
+    objectives_controller: providers.Provider[ObjectivesController] = providers.Singleton(
+        ObjectivesController, host.objectives
+    )
+    operations_controller: providers.Provider[OperationsController] = providers.Singleton(
+        OperationsController, host.incidents, host.incident_refunds, host.capacity, host.clock
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -200,6 +219,10 @@ class GatewayContainer(FaregateContainer):
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
         ExportsController, host.exports, host.clock
     )
+    allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
+        AllowancesController, host.quota_service, host.bookkeeping
+    )
+    tables_controller: providers.Provider[TablesController] = providers.Singleton(TablesController, host.clock)
     sessions_controller: providers.Provider[SessionsController] = providers.Singleton(
         SessionsController,
         host.database,
@@ -209,7 +232,7 @@ class GatewayContainer(FaregateContainer):
     )
     views_controller: providers.Provider[ViewsController] = providers.Singleton(ViewsController, host.saved_views)
     lookups_controller: providers.Provider[LookupsController] = providers.Singleton(
-        LookupsController, host.wallets, host.ledger_lookups, host.system_status
+        LookupsController, host.wallets, host.ledger_lookups, host.system_status, host.scaling
     )
     portal_controller: providers.Provider[PortalController] = providers.Singleton(
         PortalController,
@@ -218,11 +241,14 @@ class GatewayContainer(FaregateContainer):
         host.explorer,
         host.bookkeeping,
         host.clock,
+        host.quota_service,
         providers.Singleton(
             PortalLook,
             host.settings.provided.portal_title,
             host.settings.provided.portal_color,
+            host.settings.provided.portal_color_dark,
             host.settings.provided.portal_hidden_parts,
+            host.settings.provided.portal_names,
         ),
     )
     portal_links_controller: providers.Provider[PortalLinksController] = providers.Singleton(
@@ -274,10 +300,17 @@ class GatewayContainer(FaregateContainer):
         analytics_controller,
         exploration_controller,
         insights_controller,
+        costs_controller,
+        budgets_controller,
+        feedback_controller,
         dead_letters_controller,
+        objectives_controller,
+        operations_controller,
         quotas_controller,
         meters_controller,
         exports_controller,
+        tables_controller,
+        allowances_controller,
         sessions_controller,
         views_controller,
         lookups_controller,

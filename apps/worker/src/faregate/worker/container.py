@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dependency_injector import providers
 
 from faregate.analytics.insights.container import InsightsContainer
+from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.core.clock import IClock
@@ -133,6 +134,7 @@ class WorkerContainer(FaregateContainer):
         InsightsContainer,
         settings=host.settings,
         database=host.database,
+        subjects=host.subjects,
         clock=host.clock,
         facts=host.analytics.container.facts,
         models=host.analytics.container.known_models,
@@ -140,13 +142,39 @@ class WorkerContainer(FaregateContainer):
         analytics=host.questions,
         quotas=quota_service,
         catalog=host.catalog,
+        prices=host.price_service,
+        redactor=host.redactor,
+        sentiment=host.sentiment,
         channels=channels,
     )
     forecasts = insights.container.forecasts
     anomalies = insights.container.anomalies
     customers = insights.container.customers
     run_outs = insights.container.run_outs
+    costs = insights.container.costs
+    budgets = insights.container.budgets
+    feedback = insights.container.feedback
     insight_jobs = insights.container.jobs
+
+    operations = providers.Container(
+        OperationsContainer,
+        settings=host.settings,
+        database=host.database,
+        clock=host.clock,
+        facts=host.analytics.container.facts,
+        models=host.analytics.container.known_models,
+        catalog=host.catalog,
+        corrections=host.corrections,
+        keeper=insights.container.keeper,
+        reader=insights.container.reader,
+        repository=insights.container.repository,
+        channels=channels,
+    )
+    objectives = operations.container.objectives
+    incidents = operations.container.incidents
+    incident_refunds = operations.container.incident_refunds
+    capacity = operations.container.capacity
+    operations_jobs = operations.container.jobs
 
     feature_logs: providers.Provider[FeatureLogHandler] = providers.Singleton(
         FeatureLogHandler,
@@ -185,6 +213,7 @@ class WorkerContainer(FaregateContainer):
         host.roller,
         host.event_archive,
         insight_jobs,
+        operations_jobs,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
         make_jobs,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from faregate.analytics.insights.job import InsightJobs
+from faregate.analytics.insights.operations.job import OperationsJobs
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.retention.archiving import EventArchive
@@ -19,7 +20,12 @@ _ROLL_UP_SECONDS = 5.0
 
 
 def metering_jobs(
-    quotas: QuotaService, deliverer: AlertDeliverer, roller: Roller, archive: EventArchive, insights: InsightJobs
+    quotas: QuotaService,
+    deliverer: AlertDeliverer,
+    roller: Roller,
+    archive: EventArchive,
+    insights: InsightJobs,
+    operations: OperationsJobs,
 ) -> Sequence[Job]:
     """Return the jobs of metering."""
 
@@ -42,4 +48,6 @@ def metering_jobs(
         Job("find_anomalies", "4 * * * *", insights.hourly),
         Job("deliver_anomalies", 60.0, insights.deliver),
         Job("make_insights", "37 2 * * *", insights.daily),
+        Job("watch_objectives", 60.0, operations.watch),
+        Job("measure_capacity", "32 2 * * *", operations.daily),
     ]

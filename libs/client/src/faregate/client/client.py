@@ -13,7 +13,7 @@ import httpx2
 from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import ChargeRequest, Estimate
 from faregate.client.credits_api import CreditsApi, SettleVia
-from faregate.client.enquiries import read_quote_of, recorded_events, wallet_balance
+from faregate.client.enquiries import give_feedback, read_quote_of, recorded_events, wallet_balance
 from faregate.client.leases.journal import left_uses
 from faregate.client.leases.lease import Lease
 from faregate.client.leases.request import LeaseRequest, lease_path, report_body
@@ -291,6 +291,21 @@ class CreditsClient:
             UnavailableError: it is unknown which of them were recorded; repeat the call with ids.
         """
         return await recorded_events(self._gateway, events)
+
+    async def feedback(self, usage_key: str, score: int, *, tags: Sequence[str] = (), text: str | None = None) -> None:
+        """Say how good a use was for its user; feedback that is given again replaces the first.
+
+        Args:
+            score: 1 (bad) to 5 (good); thumbs are 1 and 5.
+            tags: words to count, such as `wrong` or `slow`.
+            text: what the user wrote; the gateway redacts it before it is stored.
+
+        Raises:
+            UnknownUsageKeyError: no use has this key.
+            InvalidError: the score or a tag is invalid.
+            UnavailableError: the gateway did not answer; the call may be repeated.
+        """
+        await give_feedback(self._gateway, usage_key, score, tags, text)
 
     def use(
         self,

@@ -1,4 +1,4 @@
-"""Calls outside the credits process: balance, quote, usage events."""
+"""Calls outside the credits process: balance, quote, usage events, feedback."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from faregate.client.charge_request import ChargeRequest
 from faregate.client.errors import FaregateError, InvalidError
-from faregate.client.request_bodies import EVENTS_PATH, QUOTE_PATH, quote_body, wallet_path
+from faregate.client.request_bodies import EVENTS_PATH, FEEDBACK_PATH, QUOTE_PATH, quote_body, wallet_path
 from faregate.client.transport.call import HttpCall, IGateway
 from faregate.client.values import (
     Balance,
@@ -20,7 +20,7 @@ from faregate.client.values import (
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["IReadableGateway", "read_quote_of", "recorded_events", "wallet_balance"]
+__all__ = ["IReadableGateway", "give_feedback", "read_quote_of", "recorded_events", "wallet_balance"]
 
 _EVENTS_AT_ONCE = 100
 """As many rejected events as one answer lists."""
@@ -48,6 +48,12 @@ async def wallet_balance(gateway: IReadableGateway, owner_id: str) -> Balance:
 async def read_quote_of(gateway: IGateway, request: ChargeRequest, usages: Sequence[ModelUsage]) -> Quote:
     """Return what a use would hold and cost now."""
     return read_quote(await gateway.post(HttpCall(QUOTE_PATH, quote_body(request, usages))))
+
+
+async def give_feedback(gateway: IGateway, usage_key: str, score: int, tags: Sequence[str], text: str | None) -> None:
+    """Send feedback on a use; it replaces what was said before, so that the call may be repeated."""
+    body = {"usage_key": usage_key, "score": score, "tags": list(tags)} | ({"text": text} if text is not None else {})
+    await gateway.post(HttpCall(FEEDBACK_PATH, body))
 
 
 async def recorded_events(gateway: IGateway, events: Sequence[Mapping[str, Any]]) -> EventsResult:

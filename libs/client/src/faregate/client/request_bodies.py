@@ -16,6 +16,7 @@ __all__ = [
     "END_PATH",
     "EVENTS_PATH",
     "EXTEND_PATH",
+    "FEEDBACK_PATH",
     "LOG_PATH",
     "QUOTE_PATH",
     "START_PATH",
@@ -37,6 +38,7 @@ QUOTE_PATH = "/api/credits-process/quote"
 USAGE_PATH = "/api/usage"
 EVENTS_PATH = "/api/usage-events"
 LOG_PATH = "/api/feature-usage-logs"
+FEEDBACK_PATH = "/api/feedback"
 
 
 def wallet_path(owner_id: str) -> str:

@@ -245,6 +245,10 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
         """See `CreditsClient.record_events`."""
         return self._call(lambda client: client.record_events(events))
 
+    def feedback(self, usage_key: str, score: int, *, tags: Sequence[str] = (), text: str | None = None) -> None:
+        """See `CreditsClient.feedback`."""
+        self._call(lambda client: client.feedback(usage_key, score, tags=tags, text=text))
+
     def use(
         self,
         feature: str,

@@ -21,6 +21,7 @@ from faregate.core.messaging.interfaces import ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.monitoring.gauges import QueueGauges
 from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.monitoring.scaling import QueueScaling
 from faregate.core.monitoring.system import SystemStatus
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
@@ -108,8 +109,8 @@ async def _connect(transport: ITransport) -> None:
 
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
-    `heartbeats`, `gauges`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`, `announcer`,
-    `webhooks`, `ring` and `clock`.
+    `heartbeats`, `gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`,
+    `announcer`, `webhooks`, `ring` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -124,6 +125,7 @@ class CoreContainer(containers.DeclarativeContainer):
     gauges: providers.Provider[QueueGauges] = providers.Singleton(
         QueueGauges, transport, outbox, dead_letters, heartbeats, clock
     )
+    scaling: providers.Provider[QueueScaling] = providers.Singleton(QueueScaling, transport, outbox, heartbeats, clock)
     system_status: providers.Provider[SystemStatus] = providers.Singleton(SystemStatus, database, gauges)
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)
     audit: providers.Provider[AuditLog] = providers.Singleton(AuditLog, database, subjects)

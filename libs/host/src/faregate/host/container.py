@@ -9,6 +9,8 @@ from dependency_injector import containers, providers
 from faregate.analytics.answers.story import Storyteller
 from faregate.analytics.container import AnalyticsContainer
 from faregate.analytics.insights.container import InsightsContainer
+from faregate.analytics.insights.feedback.interfaces import ISentimentModel, NoSentiment
+from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
@@ -29,6 +31,7 @@ __all__ = ["FaregateContainer"]
 
 SEAMS = {
     "channels": "quotas",
+    "sentiment": "insights",
     "extra_strategies": "usage",
     "directory": "usage",
     "top_up_provider": "credit",
@@ -41,12 +44,13 @@ SEAMS = {
 
 
 class FaregateContainer(containers.DeclarativeContainer):
-    """Container of all libraries. Needs `settings`; accepts `extra_strategies` by name, and `channels` for the delivery of alerts.
+    """Container of all libraries. Needs `settings`; accepts `extra_strategies` by name, `channels` for the delivery of alerts, and
+    `sentiment`, a model that rates the texts of feedback.
 
     Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
     extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
     this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `insights`,
-    `usage`, `feature_log`.
+    `operations`, `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
@@ -69,6 +73,9 @@ class FaregateContainer(containers.DeclarativeContainer):
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
         instance_of=Sequence, default=providers.List()
     )
+    sentiment: providers.Provider[ISentimentModel] = providers.Dependency(
+        instance_of=ISentimentModel, default=providers.Singleton(NoSentiment)
+    )
 
     core = providers.Container(CoreContainer, settings=settings)
     clock = core.container.clock
@@ -83,6 +90,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     audit = core.container.audit
     keys = core.container.keys
     system_status = core.container.system_status
+    scaling = core.container.scaling
     portal_links = core.container.portal_links
     web_sessions = core.container.web_sessions
     egress = core.container.egress
@@ -160,25 +168,6 @@ class FaregateContainer(containers.DeclarativeContainer):
     buffered_recorder = usage.container.buffered
     event_history = usage.container.history
 
-    insights = providers.Container(
-        InsightsContainer,
-        settings=settings,
-        database=database,
-        clock=clock,
-        facts=analytics.container.facts,
-        models=analytics.container.known_models,
-        archived=analytics.container.archived,
-        analytics=questions,
-        quotas=quota_service,
-        catalog=catalog,
-        channels=channels,
-    )
-    forecasts = insights.container.forecasts
-    anomalies = insights.container.anomalies
-    customers = insights.container.customers
-    run_outs = insights.container.run_outs
-    insight_jobs = insights.container.jobs
-
     feature_log = providers.Container(
         FeatureLogContainer, settings=settings, database=database, subjects=subjects, clock=clock, names=catalog
     )
@@ -186,6 +175,52 @@ class FaregateContainer(containers.DeclarativeContainer):
     logs = feature_log.container.service
     log_retention = feature_log.container.retention
     log_rotation = feature_log.container.rotation
+
+    insights = providers.Container(
+        InsightsContainer,
+        settings=settings,
+        database=database,
+        subjects=subjects,
+        clock=clock,
+        facts=analytics.container.facts,
+        models=analytics.container.known_models,
+        archived=analytics.container.archived,
+        analytics=questions,
+        quotas=quota_service,
+        catalog=catalog,
+        prices=price_service,
+        redactor=redactor,
+        sentiment=sentiment,
+        channels=channels,
+    )
+    forecasts = insights.container.forecasts
+    anomalies = insights.container.anomalies
+    customers = insights.container.customers
+    run_outs = insights.container.run_outs
+    costs = insights.container.costs
+    budgets = insights.container.budgets
+    feedback = insights.container.feedback
+    insight_jobs = insights.container.jobs
+
+    operations = providers.Container(
+        OperationsContainer,
+        settings=settings,
+        database=database,
+        clock=clock,
+        facts=analytics.container.facts,
+        models=analytics.container.known_models,
+        catalog=catalog,
+        corrections=corrections,
+        keeper=insights.container.keeper,
+        reader=insights.container.reader,
+        repository=insights.container.repository,
+        channels=channels,
+    )
+    objectives = operations.container.objectives
+    incidents = operations.container.incidents
+    incident_refunds = operations.container.incident_refunds
+    capacity = operations.container.capacity
+    operations_jobs = operations.container.jobs
 
     stories: providers.Provider[Storyteller] = providers.Singleton(Storyteller, database, clock, usage_service, logs)
     privacy: providers.Provider[PrivacyService] = providers.Singleton(

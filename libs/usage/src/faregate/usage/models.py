@@ -142,6 +142,7 @@ class UsageLineRow(TableModel, table=True):
 
     __table_args__: Any = (
         Index("usage_line_unpriced_idx", "usage_key", postgresql_where=text("price_version = 'unpriced'")),
+        Index("usage_line_settled_idx", "settled_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     )
 
     usage_key: str = Field(sa_column=Column(Text, primary_key=True))

@@ -19,6 +19,7 @@ from faregate.usage.credits_process.process import CreditsProcess, DirectUse
 from faregate.usage.credits_process.quoting import Quoter
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.start import HOLD_TTL_LIMIT_SECONDS, end_of_hold
+from faregate.usage.credits_process.use_facts import NO_FACTS, UseFacts
 from faregate.usage.values import (
     Accessible,
     FeatureRef,
@@ -224,10 +225,12 @@ class UsageService:
         until: datetime | None = None,
         before: tuple[datetime, str] | None = None,
         limit: int = 100,
+        facts: UseFacts = NO_FACTS,
     ) -> list[FeatureUsage]:
         """Return finished uses, the one started last first; `since` is included, `until` is not.
 
-        `model`: uses with a line of this model, also where a provider's name stands before it.
+        `model`: uses with a line of this model, also where a provider's name stands before it. `facts`: what the usage events
+        of the uses must say, and when the uses were settled.
         """
         async with self._database.transaction(read_only=True) as session:
             return await self._repository.usages(
@@ -240,6 +243,7 @@ class UsageService:
                 until=until,
                 before=before,
                 limit=limit,
+                facts=facts,
             )
 
     async def story(self, usage_key: str) -> UsageStory:

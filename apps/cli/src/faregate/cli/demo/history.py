@@ -11,7 +11,7 @@ from faregate.cli.demo.traffic import TrafficRequest
 
 __all__ = ["past_events"]
 
-_DAYS = 34
+_DAYS = 64
 _FEATURES = ("ai_chat", "summarise", "translate")
 _COUNTRIES = ("DE", "DE", "FR", "US", "IN")
 _CREDITS_PER_TOKEN = Decimal("0.0003")
@@ -20,7 +20,7 @@ _WEEKEND_SHARE = 0.5
 
 
 def past_events(traffic: Sequence[TrafficRequest], *, now: datetime, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield two usage events for each request, the use and its model line, at times within the last 34 days.
+    """Yield two usage events for each request, the use and its model line, at times within the last 64 days.
 
     There are more by day than by night, more from Monday to Friday, and more in the last weeks.
     """

@@ -150,6 +150,7 @@ class BookkeepingController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=list[LimitAnswer],
         links={"read": link("wallets.get_limits", path={"owner_id": "$request.path.owner_id"})},
+        rehearsable=True,
     )
     async def put_limits(self, owner_id: str, body: LimitsBody) -> Reply:
         """Set the spending limits of a user, regardless of the wallet that pays."""
@@ -175,6 +176,7 @@ class BookkeepingController(Controller):
         links={
             "read": link("organizations.get_member_limits", path={"organization_id": "$request.path.organization_id"})
         },
+        rehearsable=True,
     )
     async def put_member_limits(self, organization_id: str, body: MemberLimitsBody) -> Reply:
         """Set the spending limits of one member of a pool, or of every member without own limits."""

@@ -185,6 +185,7 @@ class CreditsProcessController(Controller):
         scope=_SCOPE,
         answer=VoidAnswer,
         errors=(UnknownUsageKeyError, HoldMismatchError, *_CLOSED),
+        rehearsable=True,
     )
     async def void(self, body: VoidBody) -> VoidAnswer:
         """Void a hold: close it without a charge."""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from faregate.core.messaging.dead_letters import DeadLetterService, UnknownDeadLetterError
 from faregate.core.messaging.interfaces import DeadLetterCursor
-from faregate.gateway.http.operation import Audit, Controller, Page, link, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.dead_letters import (
     DeadLetterAnswer,
@@ -52,15 +52,23 @@ class DeadLettersController(Controller):
         """Return one dead letter."""
         return letter_answer(await self._letters.get(letter_id))
 
-    @operation("POST", "/api/dead-letters/replay", scope=Scope.OPS_WRITE, answer=DoneAnswer)
-    async def replay(self, body: DeadLettersBody) -> DoneAnswer:
-        """Put dead letters back on their queues as new messages."""
+    @operation("POST", "/api/dead-letters/replay", scope=Scope.OPS_WRITE, answer=DoneAnswer, rehearsable=True)
+    async def replay(self, call: Call, body: DeadLettersBody) -> DoneAnswer:
+        """Put dead letters back on their queues as new messages. A dry run counts them."""
+        if call.is_rehearsal:
+            return await self._counted(body)
         return DoneAnswer(count=await self._letters.replay(await self._ids(body)))
 
-    @operation("POST", "/api/dead-letters/drop", scope=Scope.OPS_WRITE, answer=DoneAnswer)
-    async def drop(self, body: DeadLettersBody) -> DoneAnswer:
-        """Delete dead letters permanently."""
+    @operation("POST", "/api/dead-letters/drop", scope=Scope.OPS_WRITE, answer=DoneAnswer, rehearsable=True)
+    async def drop(self, call: Call, body: DeadLettersBody) -> DoneAnswer:
+        """Delete dead letters permanently. A dry run counts them."""
+        if call.is_rehearsal:
+            return await self._counted(body)
         return DoneAnswer(count=await self._letters.drop(await self._ids(body)))
+
+    async def _counted(self, body: DeadLettersBody) -> DoneAnswer:
+        there = await self._letters.ids(body.queue)
+        return DoneAnswer(count=len(there) if body.ids is None else len({*body.ids} & {*there}))
 
     async def _ids(self, body: DeadLettersBody) -> list[str]:
         return body.ids if body.ids is not None else await self._letters.ids(body.queue)

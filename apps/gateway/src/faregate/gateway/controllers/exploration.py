@@ -4,23 +4,27 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from faregate.analytics.answers.exploration import Explorer
 from faregate.analytics.answers.service import AnalyticsService
+from faregate.analytics.exports.formats import Format, file_name
+from faregate.analytics.exports.tables import sorted_rows, table_file
 from faregate.core.clock import IClock
-from faregate.core.errors import InvalidError
+from faregate.core.errors import InvalidError, MissingExtraError
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.http.event_stream import EVENT_STREAM, event_stream
 from faregate.gateway.http.operation import Audit, Call, Controller, operation
 from faregate.gateway.http.personal import Personal
 from faregate.gateway.schemas.exploration import (
     ExploreAnswer,
+    ExploreFileQuery,
     ExploreQuery,
     StreamAnswer,
     StreamQuery,
     explore_answer,
 )
+from faregate.gateway.schemas.explore_tables import explore_table
 from faregate.gateway.security.auth import IAuthenticator, Scope
 from faregate.usage.errors import UnknownMeterError
 
@@ -28,6 +32,7 @@ __all__ = ["ExplorationController"]
 
 _METER = (InvalidError, UnknownMeterError)
 _STREAMS = 200
+_AT_ONCE = 4
 
 
 class ExplorationController(Controller):
@@ -73,7 +78,13 @@ class ExplorationController(Controller):
         """
         question = query.question(now=self._clock.now())
         found = await self._explorer.explore(
-            question, query.by, unit=query.groupBy, amount=query.of, top=query.top, then=query.then
+            question,
+            query.by,
+            unit=query.groupBy,
+            amount=query.of,
+            top=query.top,
+            then=query.then,
+            compare=query.compare,
         )
         return explore_answer(
             found,
@@ -81,6 +92,33 @@ class ExplorationController(Controller):
             credit_price_usd=self._credit_price_usd,
             archived_before=question.omissions.archived_before,
         )
+
+    @operation(
+        "GET",
+        "/api/analytics/explore/export",
+        scope=Scope.ANALYTICS_READ,
+        produces=tuple(kind.media_type for kind in Format),
+        errors=(*_METER, MissingExtraError),
+        concurrency=_AT_ONCE,
+        personal=Personal.IDS,
+        audit=Audit.PERSONAL,
+    )
+    async def export_exploration(self, query: ExploreFileQuery) -> Response:
+        """Download a table of `/api/analytics/explore` as csv, xlsx, parquet, json or ndjson.
+
+        The rows are those of the answer to the same question, in the order of `sort`.
+        """
+        answer = await self.explore(query)
+        made = sorted_rows(explore_table(answer, query), query.sort)
+        name = file_name(
+            f"{query.table}-by-{query.by}",
+            query.format,
+            start=answer.range.start,
+            end=answer.range.end,
+            now=self._clock.now(),
+        )
+        headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+        return Response(await table_file(made, query.format), media_type=query.format.media_type, headers=headers)
 
     @operation(
         "GET",

@@ -9,7 +9,7 @@ from faregate.analytics.insights.forecasting.service import ForecastService
 from faregate.analytics.insights.run_outs.service import RunOutService
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError, MissingExtraError
-from faregate.core.values.fields import Text
+from faregate.core.values.fields import ExternalId
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of
 from faregate.gateway.schemas.insights import (
@@ -113,6 +113,7 @@ class InsightsController(Controller):
         answer=AnomalyAnswer,
         status=200,
         errors=(UnknownAnomalyError,),
+        rehearsable=True,
     )
     async def judge_anomaly(self, call: Call, anomaly_id: UUID, body: VerdictBody) -> AnomalyAnswer:
         """Say whether it is an anomaly. What is like one that is none, or less, is not reported again."""
@@ -173,15 +174,18 @@ class InsightsController(Controller):
         answer=SegmentRuleAnswer,
         errors=(InvalidError,),
         links={"delete": link("analytics.delete_rule", path={"name": "name"})},
+        rehearsable=True,
     )
-    async def put_rule(self, name: Text, body: SegmentRuleBody) -> SegmentRuleAnswer:
+    async def put_rule(self, name: ExternalId, body: SegmentRuleBody) -> SegmentRuleAnswer:
         """Declare a segment, or replace it. Results of the next day contain it."""
         rule = body.rule(name)
         await self._customers.put_rule(rule)
         return rule_answer(rule)
 
-    @operation("DELETE", "/api/analytics/segments/rules/{name}", scope=_WRITE, errors=(UnknownSegmentError,))
-    async def delete_rule(self, name: Text) -> dict[str, str]:
+    @operation(
+        "DELETE", "/api/analytics/segments/rules/{name}", scope=_WRITE, errors=(UnknownSegmentError,), rehearsable=True
+    )
+    async def delete_rule(self, name: ExternalId) -> dict[str, str]:
         """Delete a declared segment."""
         await self._customers.remove_rule(name)
         return {"name": name}

@@ -50,6 +50,7 @@ class KeysController(Controller):
         shown_once=("key",),
         errors=(ForbiddenError,),
         links=_OF_NEW_KEY,
+        rehearsable=True,
     )
     async def create_key(self, call: Call, body: KeyBody) -> Reply:
         """Make a key.
@@ -85,6 +86,7 @@ class KeysController(Controller):
         shown_once=("key",),
         errors=(UnknownKeyError, TooManyKeysError, KeyConflictError, ForbiddenError),
         links=_OF_NEW_KEY,
+        rehearsable=True,
     )
     async def rotate_key(self, call: Call, key_id: str, body: RotateBody) -> Reply:
         """Rotate a key: make its successor, with the same scopes; both share the caps and the amounts spent.
@@ -132,7 +134,9 @@ class KeysController(Controller):
             key = await self._keys.get(session, key_id)
             return key_answer(key, await self._limits.list(session, scopes=[cap_scope(key.client)]))
 
-    @operation("DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,))
+    @operation(
+        "DELETE", "/api/keys/{key_id}", scope=_SCOPE, answer=KeyAnswer, errors=(UnknownKeyError,), rehearsable=True
+    )
     async def revoke_key(self, key_id: str) -> KeyAnswer:
         """Revoke a key and all keys made by it; every process refuses them within a second."""
         revoked = await self._database.run(lambda session: self._keys.revoke(session, key_id))

@@ -2,15 +2,19 @@
 
 from datetime import datetime
 
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.monitoring.scaling import QueueScaling
 from faregate.core.monitoring.system import SystemStatus
 from faregate.credit.errors import UnknownTransferError, UnknownWalletError
 from faregate.credit.services.lookups import LedgerLookups
 from faregate.gateway.http.operation import Audit, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.lookups import (
+    AllWalletsAnswer,
     GrantPartAnswer,
     HoldAnswer,
     HoldsQuery,
+    ScalingAnswer,
     SystemAnswer,
     TransactionGrantsAnswer,
     WalletListAnswer,
@@ -30,10 +34,13 @@ _READ = Scope.WALLETS_READ
 class LookupsController(Controller):
     """Lists and details for people who look after wallets, over HTTP."""
 
-    def __init__(self, wallets: WalletService, lookups: LedgerLookups, system: SystemStatus) -> None:
+    def __init__(
+        self, wallets: WalletService, lookups: LedgerLookups, system: SystemStatus, scaling: QueueScaling
+    ) -> None:
         self._wallets = wallets
         self._lookups = lookups
         self._system = system
+        self._scaling = scaling
 
     @operation(
         "GET",
@@ -67,6 +74,11 @@ class LookupsController(Controller):
         """List all grants of a wallet, used and expired ones included, oldest first; at most 1,000."""
         return Reply([grant_answer(grant) for grant in await self._wallets.grants(owner_id)])
 
+    @operation("GET", "/api/ledger/balance", scope=_READ, answer=AllWalletsAnswer)
+    async def all_wallets(self) -> AllWalletsAnswer:
+        """Return balance and held credits of all wallets together, now."""
+        return AllWalletsAnswer.of(await self._lookups.all_wallets())
+
     @operation("GET", "/api/holds", scope=_READ, answer=list[HoldAnswer], audit=Audit.PERSONAL)
     async def list_holds(self, query: HoldsQuery) -> Page:
         """List the uses that have started and not ended, the first to expire first."""
@@ -97,3 +109,14 @@ class LookupsController(Controller):
     async def get_system(self) -> SystemAnswer:
         """Return the processes that report, the scheduled jobs, and the state of the queues."""
         return system_answer(await self._system.state())
+
+    @operation(
+        "GET", "/api/system/scaling", scope=Scope.OPS_READ, answer=ScalingAnswer, errors=(EngineUnavailableError,)
+    )
+    async def get_scaling(self) -> ScalingAnswer:
+        """Return what waits for workers, for autoscalers.
+
+        A scaler reads one number of it, such as `data.waiting`. Without the queue or the database the answer is 503, so that a
+        scaler falls back instead of removing workers.
+        """
+        return ScalingAnswer.of(await self._scaling.signal())

@@ -50,6 +50,7 @@ class MetersController(Controller):
         answer=MeterAnswer,
         errors=(InvalidError,),
         links={"read": link("meters.get_meter", path={"name": "name"})},
+        rehearsable=True,
     )
     async def put_meter(self, name: MeterName, body: MeterBody) -> MeterAnswer:
         """Declare a meter, or change one: its unit, how it is read, and what a unit costs.

@@ -2,30 +2,36 @@
 
 import csv
 import io
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from faregate.analytics.answers.exploration import Explorer
+from faregate.analytics.quotas.service import QuotaService
 from faregate.core.clock import IClock
-from faregate.core.errors import InvalidError
+from faregate.core.errors import InvalidError, MissingExtraError
 from faregate.credit.errors import UnknownUsageKeyError, UnknownWalletError
 from faregate.credit.services.bookkeeping import Bookkeeping
+from faregate.gateway.documents.statement_pdf import Letterhead, statement_pdf
 from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.bookkeeping import StatementAnswer, statement_answer
 from faregate.gateway.schemas.portal import (
     PortalAnswer,
+    PortalLimitAnswer,
     PortalStatementQuery,
     PortalUsageAnswer,
     PortalUsageQuery,
     PortalUseAnswer,
     PortalUsesQuery,
+    portal_limit_answer,
+    portal_quota_answer,
     portal_usage_answer,
     portal_use_answer,
 )
+from faregate.gateway.schemas.portal_look import PortalLook
 from faregate.gateway.schemas.usage import FeatureUsageAnswer, usage_answer
 from faregate.gateway.schemas.wallets import GrantAnswer, grant_answer
 from faregate.usage.accounts.wallets import WalletService
@@ -33,18 +39,9 @@ from faregate.usage.service import UsageService, UsageStory
 from faregate.wire import exact_json
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
-__all__ = ["PortalController", "PortalLook"]
+__all__ = ["PortalController"]
 
 _TOP = 8
-
-
-@dataclass(frozen=True, slots=True)
-class PortalLook:
-    """The appearance of the page: its title, its colour, and what it hides (`models`, `features`, `users`)."""
-
-    title: str
-    color: str | None
-    hidden: frozenset[str]
 
 
 class PortalController(Controller):
@@ -57,6 +54,7 @@ class PortalController(Controller):
         explorer: Explorer,
         books: Bookkeeping,
         clock: IClock,
+        quotas: QuotaService,
         look: PortalLook,
     ) -> None:
         self._wallets = wallets
@@ -64,6 +62,7 @@ class PortalController(Controller):
         self._explorer = explorer
         self._books = books
         self._clock = clock
+        self._quotas = quotas
         self._look = look
 
     @operation("GET", "/api/portal/me", scope=None, portal=True, answer=PortalAnswer, errors=(UnknownWalletError,))
@@ -74,7 +73,8 @@ class PortalController(Controller):
             owner_id=wallet.owner_id,
             title=self._look.title,
             color=self._look.color,
-            hidden=sorted(self._look.hidden),
+            color_dark=self._look.color_dark,
+            hidden=self._look.hidden_kinds,
             credits=wallet.free,
             balance=wallet.balance,
             held=wallet.held,
@@ -85,14 +85,16 @@ class PortalController(Controller):
     @operation("GET", "/api/portal/usage", scope=None, portal=True, answer=PortalUsageAnswer, errors=(InvalidError,))
     async def usage(self, call: Call, query: PortalUsageQuery) -> PortalUsageAnswer:
         """Return the owner's usage by day and by feature, model or member."""
-        if f"{query.by}s" in self._look.hidden:
+        self._look.check_filters(query)
+        by = query.by if query.by != "all" else None
+        if by is not None and not self._look.shows(by):
             raise InvalidError(f"by must not be {query.by}: this page hides it; choose another", param="by")
         user, organization = _owner(call.visitor.owner_id)
         asked = query.question(now=self._clock.now())
         filters = replace(asked.filters, user_id=user or asked.filters.user_id, organization_id=organization)
         question = replace(asked, filters=filters)
-        found = await self._explorer.explore(question, query.by, unit="day", amount="credits", top=_TOP)
-        return portal_usage_answer(found)
+        found = await self._explorer.explore(question, by or "feature", unit="day", amount="credits", top=_TOP)
+        return portal_usage_answer(found, by, self._look)
 
     @operation(
         "GET",
@@ -128,7 +130,7 @@ class PortalController(Controller):
         found = await self._usage.story(usage_key)
         if not _belongs(found, call.visitor.owner_id):
             raise UnknownUsageKeyError(usage_key)
-        return portal_use_answer(found, hidden=self._look.hidden)
+        return portal_use_answer(found, self._look)
 
     @operation(
         "GET",
@@ -145,22 +147,50 @@ class PortalController(Controller):
 
     @operation(
         "GET",
+        "/api/portal/limits",
+        scope=None,
+        portal=True,
+        answer=list[PortalLimitAnswer],
+        errors=(UnknownWalletError,),
+    )
+    async def limits(self, call: Call) -> Reply:
+        """List the spending limits and quotas of the owner beside what is used; of an organisation, those of its members."""
+        owner_id = call.visitor.owner_id
+        user, organization = _owner(owner_id)
+        if user is not None:
+            found = [portal_limit_answer(limit) for limit in await self._books.user_limits(user)]
+        else:
+            of_members = await self._books.member_limits(organization or "")
+            found = [portal_limit_answer(limit, self._look.shown("user", member)) for member, limit in of_members]
+        statuses = await self._quotas.check_owner(owner_id)
+        shown = [(status, self._look.shown("meter", status.quota.spec.meter)) for status in statuses]
+        return Reply([*found, *(portal_quota_answer(status, meter) for status, meter in shown if meter is not None)])
+
+    @operation(
+        "GET",
         "/api/portal/statement",
         scope=None,
         portal=True,
         answer=StatementAnswer,
-        errors=(UnknownWalletError,),
+        errors=(InvalidError, UnknownWalletError, MissingExtraError),
     )
     async def statement(self, call: Call, query: PortalStatementQuery) -> StatementAnswer | Response:
-        """Return the owner's statement for a period; with `format=csv` as a file."""
+        """Return the owner's statement for a period; with `format=csv` or `format=pdf` as a file."""
         owner_id = call.visitor.owner_id
         found = statement_answer(owner_id, await self._books.statement(owner_id, since=query.since, until=query.until))
-        return found if query.format == "json" else _file(found)
+        if query.format == "json":
+            return found
+        if query.format == "csv":
+            return _file(found, "csv", _csv(found), "text/csv; charset=utf-8")
+        head = Letterhead(self._look.title, self._look.color, query.timezone)
+        return _file(found, "pdf", await statement_pdf(found, head, now=self._clock.now()), "application/pdf")
 
     def _shown(self, use: FeatureUsageAnswer) -> FeatureUsageAnswer:
-        hidden = {"feature_key": "features", "user_id": "users"}
-        empty = {name: "" for name, part in hidden.items() if part in self._look.hidden}
-        return use.model_copy(update={**empty, "metadata": {}})
+        names = {
+            "feature_key": self._look.shown("feature", use.feature_key) or "",
+            "user_id": self._look.shown("user", use.user_id) or "",
+        }
+        return use.model_copy(update={**names, "metadata": {}})
 
 
 def _owner(owner_id: str) -> tuple[str | None, str | None]:
@@ -179,13 +209,17 @@ def _cell(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else exact_json.written(value)
 
 
-def _file(statement: StatementAnswer) -> Response:
+def _csv(statement: StatementAnswer) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(["line", "credits"])
     for name, value in statement.model_dump(exclude={"owner_id", "granted"}).items():
         rows.writerow([name, _cell(value)])
     rows.writerows([f"granted {source}", _cell(amount)] for source, amount in statement.granted.items())
-    name = f"statement-{statement.since:%Y%m%d}-{statement.until:%Y%m%d}.csv"
+    return text.getvalue().encode()
+
+
+def _file(statement: StatementAnswer, ending: str, content: bytes, media_type: str) -> Response:
+    name = f"statement-{statement.since:%Y%m%d}-{statement.until:%Y%m%d}.{ending}"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(content, media_type=media_type, headers=headers)

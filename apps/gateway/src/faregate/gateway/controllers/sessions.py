@@ -1,12 +1,15 @@
 """Controller of `/api/session`: sign-in, the caller's identity, sign-out."""
 
+from datetime import timedelta
+
 from starlette.responses import Response
 
 from faregate.core.access.web_sessions import WebSession, WebSessionStore
 from faregate.core.db.database import Database
+from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.http.envelope import success
 from faregate.gateway.http.operation import Audit, Call, Controller, Reply, operation
-from faregate.gateway.schemas.sessions import EndedAnswer, EndQuery, SessionAnswer
+from faregate.gateway.schemas.sessions import EndedAnswer, EndQuery, SessionAnswer, SignInLinkAnswer, SignInLinkBody
 from faregate.gateway.security.auth import Principal
 from faregate.gateway.security.sessions import SessionAuthenticator, cleared, csrf_token, with_cookie
 
@@ -29,13 +32,40 @@ class SessionsController(Controller):
         """Exchange the credential of this request for a session, whose cookie scripts cannot read.
 
         The session may do what the credential may do, and ends with it. Changes made by the session need the header
-        `x-csrf-token`. The dashboard signs in with this call.
+        `x-csrf-token`. The dashboard signs in with this call; the token of a link that signs in is used up by it.
         """
         async with self._database.transaction() as session:
+            link = call.principal.sign_in_link
+            if link is not None and await self._sessions.follow_link(session, link) is None:
+                raise UnauthenticatedError("This link was used a moment ago; sign in, or make a new link")
             token, opened = await self._sessions.open(session, self._authenticator.spec(call.principal))
         answer = _answer(call.principal, token, opened)
         secure = (self._public_url or call.request.url.scheme).startswith("https")
         return with_cookie(success(answer, message="signed in"), token, opened, secure=secure)
+
+    @operation(
+        "POST",
+        "/api/session/links",
+        scope=None,
+        known=True,
+        answer=SignInLinkAnswer,
+        status=201,
+        shown_once=("url",),
+        audit=Audit.DEED,
+    )
+    async def make_link(self, call: Call, body: SignInLinkBody) -> SignInLinkAnswer:
+        """Make a link that signs in to the dashboard once, as the caller, within the next minutes.
+
+        The secret is in the part of the address after `#`, which browsers send to no server.
+        """
+        async with self._database.transaction() as session:
+            token, expires_at = await self._sessions.make_link(
+                session, self._authenticator.spec(call.principal), timedelta(seconds=body.expires_in_seconds)
+            )
+        url = call.request.url
+        return SignInLinkAnswer(
+            url=f"{self._public_url or f'{url.scheme}://{url.netloc}'}/dashboard#{token}", expires_at=expires_at
+        )
 
     @operation("GET", "/api/session", scope=None, known=True, answer=SessionAnswer)
     async def who(self, call: Call) -> SessionAnswer:

@@ -121,6 +121,7 @@ class UsageController(Controller):
             until=query.until,
             before=(position[0], position[1]) if position else None,
             limit=query.limit,
+            facts=query.facts,
         )
         more = len(usages) == query.limit
         cursor = cursor_of(usages[-1].started_at, usages[-1].usage_key) if more else None

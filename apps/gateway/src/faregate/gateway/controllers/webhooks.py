@@ -54,6 +54,7 @@ class WebhooksController(Controller):
             "replay": link("webhooks.replay", path=_ID),
             "delete": link("webhooks.delete_webhook", path=_ID),
         },
+        rehearsable=True,
     )
     async def create_webhook(self, call: Call, body: WebhookBody) -> NewWebhookAnswer:
         """Create an endpoint: events are sent to its address, signed by Standard Webhooks; only this answer holds the secret."""
@@ -84,7 +85,12 @@ class WebhooksController(Controller):
             return webhook_answer(await self._webhooks.get(session, id))
 
     @operation(
-        "PUT", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=(UnknownWebhookError, UnsafeUrlError)
+        "PUT",
+        "/api/webhooks/{id}",
+        scope=_SCOPE,
+        answer=WebhookAnswer,
+        errors=(UnknownWebhookError, UnsafeUrlError),
+        rehearsable=True,
     )
     async def put_webhook(self, id: UUID, body: WebhookChangeBody) -> WebhookAnswer:  # noqa: A002
         """Change an endpoint; `enabled` enables or disables it."""
@@ -93,7 +99,7 @@ class WebhooksController(Controller):
             await self._database.run(lambda s: self._webhooks.change(s, id, spec, enabled=body.enabled))
         )
 
-    @operation("DELETE", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN)
+    @operation("DELETE", "/api/webhooks/{id}", scope=_SCOPE, answer=WebhookAnswer, errors=_UNKNOWN, rehearsable=True)
     async def delete_webhook(self, id: UUID) -> WebhookAnswer:  # noqa: A002
         """Delete an endpoint and its deliveries."""
         return webhook_answer(await self._database.run(lambda s: self._webhooks.delete(s, id)))
@@ -106,6 +112,7 @@ class WebhooksController(Controller):
         status=201,
         shown_once=("secret",),
         errors=_UNKNOWN,
+        rehearsable=True,
     )
     async def rotate_secret(self, id: UUID, body: RotateSecretBody) -> NewWebhookAnswer:  # noqa: A002
         """Rotate the secret of an endpoint; for `overlap_seconds` messages are signed with both secrets."""
@@ -127,7 +134,15 @@ class WebhooksController(Controller):
         cursor = cursor_of(found[-1].created_at, str(found[-1].id)) if len(found) == query.limit else None
         return Page([delivery_answer(delivery) for delivery in found], cursor)
 
-    @operation("POST", "/api/webhooks/{id}/replay", scope=_SCOPE, answer=ReplayAnswer, status=202, errors=_UNKNOWN)
+    @operation(
+        "POST",
+        "/api/webhooks/{id}/replay",
+        scope=_SCOPE,
+        answer=ReplayAnswer,
+        status=202,
+        errors=_UNKNOWN,
+        rehearsable=True,
+    )
     async def replay(self, id: UUID, body: ReplayBody) -> ReplayAnswer:  # noqa: A002
         """Send deliveries again."""
         count = await self._database.run(lambda s: self._webhooks.replay(s, id, ids=body.ids, since=body.since))

@@ -4,6 +4,7 @@ The pages load nothing from other servers; scripts and styles within a page are 
 """
 
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,11 +15,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-__all__ = ["HEADERS", "ROOT", "asset_names", "dashboard_routes", "page"]
+__all__ = ["HEADERS", "ROOT", "asset", "asset_names", "dashboard_routes", "page"]
 
 ROOT = "/dashboard"
 _PLACE = files("faregate.gateway.dashboard").joinpath("assets")
 _KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain", "html": "text/html"}
+_VENDORED = frozenset({"uplot.js", "uplot.css", "uplot.license.txt"})
+"""Files of others, which are sent as they were published."""
+
+_NOT_SENT = re.compile(rb"^[ \t]*//.*\n|^[ \t]+", re.MULTILINE)
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
@@ -66,6 +71,12 @@ def asset_names() -> list[str]:
     return sorted(found.name for found in _PLACE.iterdir() if found.is_file())
 
 
+def asset(name: str) -> bytes:
+    """Return a file as it is sent: of the dashboard's own scripts without indentation and lines of comments."""
+    content = _PLACE.joinpath(name).read_bytes()
+    return content if name in _VENDORED or not name.endswith(".js") else _NOT_SENT.sub(b"", content)
+
+
 def page(name: str, request: Request, *, ancestors: str = "'none'") -> Response:
     """Return a page; `ancestors` are the origins whose pages may show it in a frame."""
     return _answer(_file(name), request, _headers(ancestors))
@@ -99,6 +110,6 @@ def _names() -> frozenset[str]:
 
 @lru_cache(maxsize=128)
 def _file(name: str) -> _File:
-    content = _PLACE.joinpath(name).read_bytes()
+    content = asset(name)
     kind = _KINDS[name.rpartition(".")[2]]
     return _File(content, gzip.compress(content, 9, mtime=0), f'"{sha256(content).hexdigest()[:20]}"', kind)

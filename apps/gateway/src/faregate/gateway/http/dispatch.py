@@ -31,6 +31,7 @@ log = get_logger(__name__)
 
 Method = Callable[..., Awaitable[Any]]
 
+_SIGN_IN = "session.sign_in"
 _ANYBODY = Principal("anybody", frozenset())
 
 
@@ -130,6 +131,8 @@ def _admit(principal: Principal, operation: Operation) -> None:
             "The calls of the customers' page need one of its links, and a link is good for nothing else; see "
             "POST /api/portal/links"
         )
+    if principal.sign_in_link is not None and operation.id != _SIGN_IN:
+        raise ForbiddenError("A link that signs in is good for POST /api/session only, and only once")
     if not operation.known and not operation.portal:
         principal.enter(operation.scope, own=operation.own)
 

@@ -23,6 +23,7 @@ from faregate.gateway.security.auth import Principal, Scope
 from faregate.gateway.security.key_caps import spender_of
 
 __all__ = [
+    "DRY_RUN_HEADER",
     "JSON",
     "Audit",
     "Call",
@@ -38,6 +39,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
+DRY_RUN_HEADER = "x-faregate-dry-run"
 JSON = "application/json"
 BODY_LIMIT_BYTES = 1024 * 1024
 
@@ -132,6 +134,11 @@ class Call:
     def idempotency_key(self) -> str | None:
         """The caller's `Idempotency-Key`."""
         return self.request.headers.get("idempotency-key")
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether the call is a dry run: what it does outside its transaction must not happen."""
+        return DRY_RUN_HEADER in self.request.headers
 
     @property
     def derived_key(self) -> str | None:

@@ -20,19 +20,16 @@ from faregate.core.redaction.scrubbing import is_credential
 from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.body import RawBody
 from faregate.gateway.http.envelope import json_bytes_response
-from faregate.gateway.http.operation import Call, Operation
+from faregate.gateway.http.operation import DRY_RUN_HEADER, Call, Operation
 from faregate.gateway.http.visits import Visits
 from faregate.wire import exact_json
 
-__all__ = ["DRY_RUN_HEADER", "UnitOfWork"]
+__all__ = ["UnitOfWork"]
 
 Answer = Callable[[], Awaitable[Response]]
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ATTEMPTS = 3
-
-
-DRY_RUN_HEADER = "x-faregate-dry-run"
 
 
 class _RehearsedError(Exception):
@@ -65,7 +62,7 @@ class UnitOfWork:
             KeyConflictError: the key was used with a different request before.
         """
         if call.request.headers.get(DRY_RUN_HEADER) is not None:
-            return await self._rehearsed(operation, call, answer)
+            return await self._rehearsed(operation, call, answer, auditor)
         body = arguments.get("body")
         streamed = isinstance(body, RawBody) and body.is_stream
         key = _checked(call.idempotency_key) if operation.idempotent and call.idempotency_key is not None else None
@@ -93,8 +90,8 @@ class UnitOfWork:
         if not self._visits.is_repeated(call.principal.session, deed.action, deed.owner_id):
             await self._database.run(lambda session: self._audit.add(session, deed))
 
-    async def _rehearsed(self, operation: Operation, call: Call, answer: Answer) -> Response:
-        """Return the answer that the call would have, and change nothing: its transaction is rolled back.
+    async def _rehearsed(self, operation: Operation, call: Call, answer: Answer, auditor: Auditor) -> Response:
+        """Return the answer that the call would have, without its secrets, and change nothing: its transaction is rolled back.
 
         Raises:
             InvalidError: the call has no dry run.
@@ -111,8 +108,11 @@ class UnitOfWork:
         try:
             await self._database.run_joined(rehearse)
         except _RehearsedError as end:
-            end.response.headers[DRY_RUN_HEADER] = "true"
-            return end.response
+            shown = end.response
+            if operation.shown_once and shown.status_code < 400:
+                shown = json_bytes_response(auditor.without_secrets(shown), shown.status_code, {})
+            shown.headers[DRY_RUN_HEADER] = "true"
+            return shown
         raise AssertionError("unreachable")
 
     async def _once(

@@ -15,6 +15,9 @@ _BYTES = 16 * 1024 * 1024
 class Visits:
     """Remembers, for 15 minutes, what each session has read: pages read the same again while they are open.
 
+    Of reads that name no owner, the first one in each part of the API (`analytics`, `wallets`, …) stands for the visit: a page asks
+    several calls of one part at once.
+
     Each process remembers on its own, so that a visit that is served by several of them is recorded once by each.
     """
 
@@ -25,7 +28,8 @@ class Visits:
         """Return whether this session has read this before; a read without a session never is a repetition."""
         if session is None:
             return False
-        name = sha256(f"{session}\0{action}\0{owner_id}".encode()).hexdigest()
+        what = action if owner_id is not None else action.partition(".")[0]
+        name = sha256(f"{session}\0{what}\0{owner_id}".encode()).hexdigest()
         if name in self._seen and not self._seen[name].passed:
             return True
         self._seen[name] = Deadline(_SECONDS)

@@ -35,6 +35,7 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "PriceDocument": {"margin_percent": 25},
     "PortalLinkBody": {"user_id": "user-1", "allowed_origins": ["https://app.example.com"]},
     "DeadLettersBody": {"queue": "credits_process_end_queue"},
+    "WhatIfBody": {"margins": [{"marginPercent": 30}]},
 }
 """Bodies whose fields depend on each other."""
 

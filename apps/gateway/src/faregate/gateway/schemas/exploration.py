@@ -3,30 +3,43 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from faregate.analytics.answers.exploration import Exploration, ExploreBy, Slice
+from faregate.analytics.exports.formats import Format
 from faregate.analytics.values import Breakdown, Measures
 from faregate.gateway.schemas.analytics import DashboardAnswer, FreshnessAnswer, MetricsAnswer, metrics_answer
 from faregate.gateway.schemas.analytics_query import SeriesQuery
 from faregate.gateway.schemas.base import Answer
 
-__all__ = ["ExploreAnswer", "ExploreQuery", "StreamAnswer", "StreamQuery", "explore_answer"]
+__all__ = ["ExploreAnswer", "ExploreFileQuery", "ExploreQuery", "StreamAnswer", "StreamQuery", "explore_answer"]
 
 _Amount = Annotated[str, Field(pattern="^(credits|charged|requests|tokens|cost|errors)$")]
 
 
 class ExploreQuery(SeriesQuery):
     """`of`: the amount that ranks the values of `by`; `top`: how many get a series, the others become one `rest`; `then`: a
-    second dimension, by which each of them is divided.
+    second dimension, by which each of them is divided; `compare`: also the series of the period before.
     """
 
     by: ExploreBy = "model"
     then: ExploreBy | None = None
     of: _Amount = "credits"
     top: Annotated[int, Field(ge=1, le=50)] = 8
+    compare: bool = False
+
+
+class ExploreFileQuery(ExploreQuery):
+    """`table`: the values of the dimension, or the periods; `sort`: a column, with `-` in front for descending; `cumulative`: sums
+    up to each period.
+    """
+
+    table: Literal["values", "periods"] = "values"
+    format: Format = Format.CSV
+    sort: Annotated[str, Field(max_length=100)] | None = None
+    cumulative: bool = False
 
 
 class StreamQuery(ExploreQuery):
@@ -80,7 +93,8 @@ class RangeAnswer(Answer):
 class ExploreAnswer(Answer):
     """Totals, values of the dimension and their series, beside the totals of the period before over equal elapsed time.
 
-    `before` is null if there is no usage in it. `values` counts the values of the dimension; of users at most 100.
+    `before` is null if there is no usage in it, `seriesBefore` unless `compare` asks for it: it has the order of `periods`, and
+    ends where no more time has elapsed. `values` counts the values of the dimension; of users at most 100.
     """
 
     range: RangeAnswer
@@ -89,6 +103,7 @@ class ExploreAnswer(Answer):
     before: MetricsAnswer | None
     periods: Sequence[datetime]
     series: Sequence[Decimal]
+    seriesBefore: Sequence[Decimal] | None  # noqa: N815
     slices: Sequence[SliceAnswer]
     values: int
     freshness: FreshnessAnswer
@@ -115,6 +130,7 @@ def explore_answer(
         before=metrics_answer(found.before, price) if found.before is not None else None,
         periods=found.periods,
         series=[_amount(sums, of) for sums in found.totals],
+        seriesBefore=[_amount(sums, of) for sums in found.series_before] if found.series_before is not None else None,
         slices=[_slice(each, of, price) for each in slices],
         values=found.values,
         freshness=FreshnessAnswer(rolledUpAt=found.freshness.rolled_up_at, archivedBefore=archived_before),

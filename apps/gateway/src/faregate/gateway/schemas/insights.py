@@ -17,9 +17,13 @@ from faregate.gateway.schemas.base import Answer
 __all__ = [
     "AdoptionAnswer",
     "AnomalyAnswer",
+    "CamelAnswer",
     "ChurnAnswer",
     "CohortsAnswer",
+    "EvidenceAnswer",
     "ForecastAnswer",
+    "ForecastPointAnswer",
+    "InsightAnswer",
     "RunOutsAnswer",
     "SegmentRuleAnswer",
     "SegmentsAnswer",

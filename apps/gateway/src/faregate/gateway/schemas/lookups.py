@@ -15,9 +15,11 @@ from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.gateway.schemas.wallets import TransactionAnswer
 
 __all__ = [
+    "AllWalletsAnswer",
     "GrantPartAnswer",
     "HoldAnswer",
     "HoldsQuery",
+    "ScalingAnswer",
     "SystemAnswer",
     "TransactionGrantsAnswer",
     "WalletListAnswer",
@@ -53,6 +55,17 @@ class WalletListAnswer(Answer):
     credit_limit: Decimal
     status: str
     plan: str | None
+
+
+class AllWalletsAnswer(Answer):
+    """All wallets together at one moment, in credits: `held` and `earmarked` are parts of `balance`."""
+
+    wallets: int
+    balance: Decimal
+    held: Decimal
+    earmarked: Decimal
+    debt: Decimal
+    at: datetime
 
 
 class HoldAnswer(Answer):
@@ -118,6 +131,15 @@ class SystemAnswer(Answer):
     processes: Sequence[ProcessAnswer]
     jobs: Sequence[JobAnswer]
     gauges: Sequence[GaugeAnswer]
+
+
+class ScalingAnswer(Answer):
+    """What waits for workers: messages in all queues and by queue, the age of the oldest (null while unknown), and the workers."""
+
+    waiting: int
+    queues: Mapping[str, int]
+    lag_seconds: Decimal | None
+    workers: int
 
 
 def wallet_list_answer(wallet: Wallet) -> WalletListAnswer:

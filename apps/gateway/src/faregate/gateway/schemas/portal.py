@@ -9,16 +9,20 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from faregate.analytics.answers.exploration import Exploration, Slice
+from faregate.analytics.quotas.values import QuotaStatus
 from faregate.core.values.fields import AtMost, Body, ExternalId
+from faregate.credit.services.spending_limits import SpendingLimit
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
 from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.gateway.schemas.bookkeeping import StatementQuery
+from faregate.gateway.schemas.portal_look import Kind, PortalLook
 from faregate.gateway.schemas.wallets import TransactionAnswer, transaction_answer
 from faregate.usage.service import UsageStory
 from faregate.usage.values import UsageLine
 
 __all__ = [
     "PortalAnswer",
+    "PortalLimitAnswer",
     "PortalLinkAnswer",
     "PortalLinkBody",
     "PortalRevokedAnswer",
@@ -27,6 +31,8 @@ __all__ = [
     "PortalUsageQuery",
     "PortalUseAnswer",
     "PortalUsesQuery",
+    "portal_limit_answer",
+    "portal_quota_answer",
     "portal_usage_answer",
     "portal_use_answer",
 ]
@@ -85,6 +91,7 @@ class PortalAnswer(Answer):
     owner_id: str
     title: str
     color: str | None
+    color_dark: str | None
     hidden: Sequence[str]
     credits: Decimal
     balance: Decimal
@@ -94,9 +101,9 @@ class PortalAnswer(Answer):
 
 
 class PortalUsageQuery(AnalyticsQuery):
-    """The range, the time zone, and the dimension."""
+    """The range, the time zone, and the dimension; `all`: everything together, where the page hides the dimensions."""
 
-    by: Literal["feature", "model", "user"] = "feature"
+    by: Literal["feature", "model", "user", "all"] = "feature"
 
 
 class PortalSliceAnswer(Answer):
@@ -151,14 +158,66 @@ class PortalUseAnswer(Answer):
 
 
 class PortalStatementQuery(StatementQuery):
-    """The period, and the form of the file."""
+    """The period, the form of the file, and the time zone of a PDF."""
 
-    format: Literal["json", "csv"] = "json"
+    format: Literal["json", "csv", "pdf"] = "json"
+    timezone: Annotated[str, Field(max_length=64)] = "UTC"
 
 
-def portal_usage_answer(found: Exploration) -> PortalUsageAnswer:
-    """Return usage by day."""
-    slices = [*found.slices, *([found.rest] if found.rest is not None else [])]
+class PortalLimitAnswer(Answer):
+    """A spending limit or a quota beside what is used of it. `meter` is `credits` for limits; `held` counts as used for limits.
+
+    `member`: of an organisation's page, whose limit it is; null for every member without own limits. `until` is null where the
+    period has no end.
+    """
+
+    kind: Literal["limit", "quota"]
+    meter: str
+    member: str | None
+    period: str
+    soft: Decimal | None
+    limit: Decimal | None
+    used: Decimal
+    held: Decimal
+    since: datetime
+    until: datetime | None
+
+
+def portal_limit_answer(limit: SpendingLimit, member: str | None = None) -> PortalLimitAnswer:
+    """Return a spending limit."""
+    return PortalLimitAnswer(
+        kind="limit",
+        meter="credits",
+        member=member,
+        period=limit.period,
+        soft=limit.soft,
+        limit=limit.hard,
+        used=limit.spent,
+        held=limit.held,
+        since=limit.since,
+        until=limit.until,
+    )
+
+
+def portal_quota_answer(status: QuotaStatus, meter: str) -> PortalLimitAnswer:
+    """Return a quota; `meter` is the name under which its meter is shown."""
+    return PortalLimitAnswer(
+        kind="quota",
+        meter=meter,
+        member=None,
+        period=status.quota.spec.period,
+        soft=None,
+        limit=status.quota.spec.limit,
+        used=status.used,
+        held=Decimal(0),
+        since=status.window.start,
+        until=status.window.end,
+    )
+
+
+def portal_usage_answer(found: Exploration, by: Kind | None, look: PortalLook) -> PortalUsageAnswer:
+    """Return usage by day. Hidden values are among all others (without `by` all values); those with the same shown name are one."""
+    slices = _merged(found, by, look)
     return PortalUsageAnswer(
         start=found.range.start,
         end=found.range.end,
@@ -167,46 +226,64 @@ def portal_usage_answer(found: Exploration) -> PortalUsageAnswer:
         credits=found.metrics.measures.total_credits,
         periods=found.periods,
         series=[sums.total_credits for sums in found.totals],
-        slices=[_slice(each) for each in slices],
+        slices=slices,
     )
 
 
-def portal_use_answer(use: UsageStory, *, hidden: frozenset[str]) -> PortalUseAnswer:
+def portal_use_answer(use: UsageStory, look: PortalLook) -> PortalUseAnswer:
     """Return one use explained."""
     charge = use.charge
     return PortalUseAnswer(
         usage_key=charge.usage_key,
-        user_id=None if "users" in hidden else use.user_id,
-        feature_key=None if "features" in hidden else charge.feature_key,
+        user_id=look.shown("user", use.user_id),
+        feature_key=look.shown("feature", charge.feature_key),
         status=charge.status,
         hold=charge.hold,
         credits_charged=charge.credits_charged,
-        lines=[_line(line, shows_model="models" not in hidden) for line in use.lines],
-        transactions=[_transaction(each, hidden) for each in map(transaction_answer, use.transactions)],
+        lines=[_line(line, look) for line in use.lines],
+        transactions=[_transaction(each, look) for each in map(transaction_answer, use.transactions)],
         created_at=charge.created_at,
         settled_at=charge.settled_at,
     )
 
 
-def _transaction(found: TransactionAnswer, hidden: frozenset[str]) -> TransactionAnswer:
+def _transaction(found: TransactionAnswer, look: PortalLook) -> TransactionAnswer:
     """Return a transaction without the name of the operator."""
-    feature = None if "features" in hidden else found.feature_key
-    return found.model_copy(update={"actor": None, "feature_key": feature})
+    return found.model_copy(update={"actor": None, "feature_key": look.shown("feature", found.feature_key)})
 
 
-def _slice(found: Slice) -> PortalSliceAnswer:
+def _merged(found: Exploration, by: Kind | None, look: PortalLook) -> list[PortalSliceAnswer]:
+    """Return the slices by the shown name, in their order; what has no shown name, but a name, is in the rest."""
+    slices = [*found.slices, *([found.rest] if found.rest is not None else [])]
+    merged: dict[tuple[str | None, bool], PortalSliceAnswer] = {}
+    for each in slices:
+        name = look.shown(by, each.value) if by is not None else None
+        key = (name, each.is_rest or by is None or (name is None and each.value is not None))
+        merged[key] = _added(merged.get(key), _slice(each, name, is_rest=key[1]))
+    return sorted(merged.values(), key=lambda each: each.isRest)
+
+
+def _added(one: PortalSliceAnswer | None, other: PortalSliceAnswer) -> PortalSliceAnswer:
+    if one is None:
+        return other
+    series = [a + b for a, b in zip(one.series, other.series, strict=True)]
+    sums = {"requests": one.requests + other.requests, "credits": one.credits + other.credits, "series": series}
+    return one.model_copy(update=sums)
+
+
+def _slice(found: Slice, name: str | None, *, is_rest: bool) -> PortalSliceAnswer:
     return PortalSliceAnswer(
-        value=found.value,
-        isRest=found.is_rest,
+        value=name,
+        isRest=is_rest,
         requests=found.measures.requests,
         credits=found.measures.total_credits,
         series=[sums.total_credits for sums in found.series],
     )
 
 
-def _line(line: UsageLine, *, shows_model: bool) -> PortalLineAnswer:
+def _line(line: UsageLine, look: PortalLook) -> PortalLineAnswer:
     return PortalLineAnswer(
-        ai_model=line.usage.model if shows_model else None,
+        ai_model=look.shown("model", line.usage.model),
         input_tokens=line.usage.input_tokens,
         output_tokens=line.usage.output_tokens,
         credits=line.credits,

@@ -1,11 +1,14 @@
 """Queries and answers of `/api/session`."""
 
 from datetime import datetime
+from typing import Annotated
 
-from faregate.core.values.fields import LooseBody
+from pydantic import Field
+
+from faregate.core.values.fields import Body, LooseBody
 from faregate.gateway.schemas.base import Answer
 
-__all__ = ["EndQuery", "EndedAnswer", "SessionAnswer"]
+__all__ = ["EndQuery", "EndedAnswer", "SessionAnswer", "SignInLinkAnswer", "SignInLinkBody"]
 
 
 class EndQuery(LooseBody):
@@ -30,3 +33,16 @@ class SessionAnswer(Answer):
     scopes: list[str]
     csrf_token: str | None
     expires_at: datetime | None
+
+
+class SignInLinkBody(Body):
+    """How long the link can be followed."""
+
+    expires_in_seconds: Annotated[int, Field(ge=30, le=3600, strict=True)] = 300
+
+
+class SignInLinkAnswer(Answer):
+    """A link that opens one session of the dashboard; it is shown once."""
+
+    url: str | None
+    expires_at: datetime

@@ -10,9 +10,13 @@ from pydantic import Field
 from faregate.core.values.fields import AtMost, Body, ExternalId, Metadata, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
 from faregate.usage.credits_process.bodies import LINES_LIMIT, UsageBody
+from faregate.usage.credits_process.use_facts import UseFacts
 from faregate.usage.values import FeatureUsage
 
 __all__ = ["FeatureUsageAnswer", "RecordUsageBody", "UsageQuery", "usage_answer"]
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class RecordUsageBody(Body):
@@ -41,7 +45,12 @@ class FeatureUsageAnswer(Answer):
 
 
 class UsageQuery(PageQuery):
-    """Filters of finished uses; `from` is included, `to` is excluded. `model`: uses with a line of this model."""
+    """Filters of finished uses; `from` is included, `to` is excluded. `model`: uses with a line of this model.
+
+    `from` and `to` are bounds of the start. Analytics count a use when it is settled: `settled_from` and `settled_to` find the uses
+    behind a number. `service`, `provider`, `country`, `device` and `status` (`success`, `error` or a code) are those of a usage
+    event of the use.
+    """
 
     user_id: str | None = None
     organization_id: str | None = None
@@ -49,6 +58,26 @@ class UsageQuery(PageQuery):
     model: Annotated[str, Field(max_length=255)] | None = None
     since: Moment | None = Field(default=None, alias="from")
     until: Moment | None = Field(default=None, alias="to")
+    service: _Word | None = None
+    provider: _Word | None = None
+    country: Annotated[str, Field(pattern="^[A-Za-z]{2}$", examples=["DE"])] | None = None
+    device: _Word | None = None
+    status: Annotated[str, Field(pattern="^(success|error|[0-9]{3})$", examples=["success"])] | None = None
+    settled_from: Moment | None = None
+    settled_to: Moment | None = None
+
+    @property
+    def facts(self) -> UseFacts:
+        """The conditions on the usage events and on the settlement."""
+        return UseFacts(
+            service=self.service,
+            provider=self.provider,
+            country=self.country,
+            device=self.device,
+            status=self.status,
+            settled_since=self.settled_from,
+            settled_until=self.settled_to,
+        )
 
 
 def usage_answer(usage: FeatureUsage) -> FeatureUsageAnswer:

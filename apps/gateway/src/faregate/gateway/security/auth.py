@@ -72,6 +72,7 @@ class Principal:
         line: the client of that key, then the clients that it descends from; the oldest is last.
         portal: the link of the customers' page, if the caller has nothing else.
         session: the token of the browser's session, if the request was authenticated by one.
+        sign_in_link: the token of a link that signs in, if the caller has nothing else.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Principal:
     line: tuple[str, ...] = ()
     session: str | None = None
     portal: PortalLink | None = None
+    sign_in_link: str | None = None
 
     def may(self, scope: Scope | None) -> bool:
         """Tell whether the credential has this scope."""

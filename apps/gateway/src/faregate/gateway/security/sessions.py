@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from faregate.core.access.key_store import KeyStore
 from faregate.core.access.portal_links import PORTAL_PREFIX, PortalLinks
-from faregate.core.access.web_sessions import SessionSpec, WebSession, WebSessionStore
+from faregate.core.access.web_sessions import SIGN_IN_PREFIX, SessionSpec, WebSession, WebSessionStore
 from faregate.gateway.errors import ForbiddenError, UnauthenticatedError
 from faregate.gateway.security.auth import ALL_SCOPES, IAuthenticator, Principal, Role, Scope, bearer_token, person
 
@@ -51,6 +51,8 @@ class SessionAuthenticator:
         given = bearer_token(headers)
         if given is not None and given.startswith(PORTAL_PREFIX):
             return await self._visitor(given)
+        if given is not None and given.startswith(SIGN_IN_PREFIX):
+            return await self._follower(given, address)
         token = _token(headers)
         if token is None or headers.get("x-server-api-key") or headers.get("authorization"):
             return await self._credentials.authenticate(headers, address=address)
@@ -65,6 +67,14 @@ class SessionAuthenticator:
         if link is None:
             raise UnauthenticatedError("This link is unknown or has expired; ask for a new one")
         return Principal(f"portal:{link.link_id}", frozenset(), portal=link)
+
+    async def _follower(self, given: str, address: str | None) -> Principal:
+        """Return who follows a link that signs in: the link admits to nothing else."""
+        found = await self._sessions.find_link(given)
+        principal = await self._principal(found, address) if found is not None else None
+        if principal is None:
+            raise UnauthenticatedError("This link was used or has expired; sign in, or make a new link")
+        return replace(principal, sign_in_link=given)
 
     def spec(self, principal: Principal) -> SessionSpec:
         """Return what a session of this caller stores."""

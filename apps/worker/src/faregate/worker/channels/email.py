@@ -25,6 +25,11 @@ class EmailChannel:
             if alert.test:
                 raise DeliveryError("no recipients: set FAREGATE_ALERT_EMAILS, or give --email")
             return
-        about = f"Quota {alert.quota_id}, alert {alert.id}" if alert.notice is None else f"Anomaly {alert.id}"
+        about = {
+            "quota": f"Quota {alert.quota_id}, alert {alert.id}",
+            "anomaly": f"Anomaly {alert.id}",
+            "budget": f"Budget {alert.owner_id}, alert {alert.id}",
+            "objective": f"Objective {alert.owner_id}, alert {alert.id}",
+        }[alert.about]
         text = f"{sentence(alert)}\n\n{about}, {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC\n"
         await self._mailer.send(Mail(to, subject(alert), text, message_id=f"alert-{alert.id}@faregate"))

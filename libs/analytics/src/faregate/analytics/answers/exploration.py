@@ -35,8 +35,13 @@ AMOUNTS = {
 
 _FILTER_OF = {"user": "user_id", "organization": "organization_id"}
 _CALLS = ("model", "provider")
+_MANY = ("user", "organization")
 _PERCENTS = (50, 95, 99)
 _USERS_LIMIT = 100
+
+
+AllSeries = Mapping[str | None, Sequence[Measures]]
+"""The sums of each value by period, in the order of the periods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """The answer. `before` are the totals of `range_before`, None unless they were asked for and there is usage in it.
+    """The answer. `before` are the totals of `range_before`, None if there is no usage in it; `series_before` are its sums by
+    period, in the order of `periods`, None unless they were asked for.
 
     The sums of `slices` and of `rest` are those of `metrics`, except that slices by model and provider count calls of models.
     """
@@ -70,6 +76,7 @@ class Exploration:
     values: int
     range_before: TimeRange
     before: UsageMetrics | None
+    series_before: Sequence[Measures] | None
     freshness: Freshness
 
 
@@ -93,9 +100,18 @@ class Explorer:
         self._clock = clock
 
     async def explore(
-        self, question: Question, by: ExploreBy, *, unit: Unit, amount: str, top: int, then: ExploreBy | None = None
+        self,
+        question: Question,
+        by: ExploreBy,
+        *,
+        unit: Unit,
+        amount: str,
+        top: int,
+        then: ExploreBy | None = None,
+        compare: bool = False,
     ) -> Exploration:
-        """Return the totals, and the `top` values of `by` with the most of `amount` (a key of `AMOUNTS`), each with a series.
+        """Return the totals, and the `top` values of `by` with the most of `amount` (a key of `AMOUNTS`), each with a series;
+        with `compare` also the series of the period before.
 
         The period before has the same length of elapsed time: a range that has not ended is compared up to now.
         """
@@ -108,8 +124,9 @@ class Explorer:
             periods = periods_of(span, unit)
             totals = await self._series(session, asked, unit, periods)
             ranked = await self._ranked(session, asked, by, amount)
+            series = await self._all_series(session, asked, by, unit, periods)
             slices = [
-                await self._slice(session, asked, (by, then), found, unit, periods)
+                await self._slice(session, asked, (by, then), found, unit, periods, series)
                 for found in [part for part in ranked if part.value is not None][:top]
             ]
             return Exploration(
@@ -119,10 +136,13 @@ class Explorer:
                 metrics=await self._metrics(session, asked),
                 totals=totals,
                 slices=slices,
-                rest=await self._rest(session, asked, by, ranked, slices, totals, unit),
+                rest=_rest(by, ranked, slices, totals, series),
                 values=len(ranked),
                 range_before=earlier,
                 before=await self._before(session, asked, earlier),
+                series_before=await self._series_before(session, asked, earlier, unit, len(periods))
+                if compare
+                else None,
                 freshness=await self._facts.freshness(session),
             )
 
@@ -133,6 +153,12 @@ class Explorer:
     async def _before(self, session: AsyncSession, question: Question, earlier: TimeRange) -> UsageMetrics | None:
         found = await self._metrics(session, replace(question, range=earlier))
         return None if found.measures.empty else found
+
+    async def _series_before(
+        self, session: AsyncSession, question: Question, earlier: TimeRange, unit: Unit, most: int
+    ) -> list[Measures]:
+        periods = periods_of(earlier, unit)
+        return (await self._series(session, replace(question, range=earlier), unit, periods))[:most]
 
     async def _ranked(self, session: AsyncSession, question: Question, by: ExploreBy, amount: str) -> list[Breakdown]:
         """Return the values of the dimension in descending order of the amount; of users at most 100."""
@@ -168,12 +194,38 @@ class Explorer:
         found: Breakdown,
         unit: Unit,
         periods: Sequence[datetime],
+        known: AllSeries,
     ) -> Slice:
         by, then = dimensions
         narrowed = await self._narrowed(session, question, by, str(found.value))
         parts = await self._parts(session, narrowed, then) if then is not None else []
-        series = await self._series(session, narrowed, unit, periods)
+        series = known.get(found.value) or await self._series(session, narrowed, unit, periods)
         return Slice(found.value, found.measures, series, sorted(parts, key=lambda part: _rank(part, "credits")))
+
+    async def _all_series(
+        self, session: AsyncSession, question: Question, by: ExploreBy, unit: Unit, periods: Sequence[datetime]
+    ) -> AllSeries:
+        """Return the series of every value in one query; none by users and organisations, which may be many."""
+        if by in _MANY:
+            return {}
+        found = await self._facts.series_by(session, question, ("model", "provider") if by == "model" else (by,), unit)
+        sums: dict[str | None, dict[datetime, Measures]] = {}
+        for key, points in found.items():
+            own = sums.setdefault(self._named(by, key), {})
+            for period, measures in points.items():
+                own[period] = own.get(period, Measures()) + measures
+        return {name: [points.get(period, Measures()) for period in periods] for name, points in sums.items()}
+
+    def _named(self, by: ExploreBy, key: tuple[Any, ...]) -> str | None:
+        """Return the value that stands for all spellings of a model or provider."""
+        named: Mapping[Any, Measures] = {key: Measures()}
+        if by == "model":
+            named = self._models.united(named)
+        elif by == "provider":
+            named = united_providers(named)
+        (found,) = named
+        value: str | None = found[0]
+        return value
 
     async def _narrowed(self, session: AsyncSession, question: Question, by: ExploreBy, value: str) -> Question:
         given: dict[str, Any] = {**question.filters.given, _FILTER_OF.get(by, by): value}
@@ -185,38 +237,29 @@ class Explorer:
         found = await self._facts.series(session, question, unit)
         return [found.get(period, Measures()) for period in periods]
 
-    async def _rest(
-        self,
-        session: AsyncSession,
-        question: Question,
-        by: ExploreBy,
-        ranked: Sequence[Breakdown],
-        slices: Sequence[Slice],
-        totals: Sequence[Measures],
-        unit: Unit,
-    ) -> Slice | None:
-        """Return all other values together; None if there are none.
 
-        By model and provider slices count calls, which the totals do not: there the series of each other value is added up.
-        """
-        shown = {each.value for each in slices}
-        others = [part for part in ranked if part.value not in shown]
-        if by not in _CALLS:
-            series = [total - _sum(each.series[place] for each in slices) for place, total in enumerate(totals)]
-            left = _sum(series)
-            return None if left == Measures() else Slice(None, left, series, is_rest=True)
-        if not others:
-            return None
-        sums = [Measures()] * len(totals)
-        for part in others:
-            narrowed = await self._narrowed(session, question, by, part.value or "")
-            sums = [
-                a + b
-                for a, b in zip(
-                    sums, await self._series(session, narrowed, unit, periods_of(question.range, unit)), strict=True
-                )
-            ]
-        return Slice(None, _sum(part.measures for part in others), sums, is_rest=True)
+def _rest(
+    by: ExploreBy,
+    ranked: Sequence[Breakdown],
+    slices: Sequence[Slice],
+    totals: Sequence[Measures],
+    known: AllSeries,
+) -> Slice | None:
+    """Return all other values together; None if there are none.
+
+    By model and provider slices count calls, which the totals do not: there the series of each other value is added up.
+    """
+    shown = {each.value for each in slices}
+    others = [part for part in ranked if part.value not in shown]
+    if by not in _CALLS:
+        series = [total - _sum(each.series[place] for each in slices) for place, total in enumerate(totals)]
+        left = _sum(series)
+        return None if left == Measures() else Slice(None, left, series, is_rest=True)
+    if not others:
+        return None
+    found = [known[part.value] for part in others if part.value in known]
+    sums = [_sum(each[place] for each in found) for place in range(len(totals))]
+    return Slice(None, _sum(part.measures for part in others), sums, is_rest=True)
 
 
 def _rank(part: Breakdown, amount: str) -> tuple[int, str]:

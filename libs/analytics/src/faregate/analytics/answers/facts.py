@@ -122,6 +122,24 @@ class FactReader:
             kept = await self._rollups.series(session, coverage, alone[0], alone[1] or _NO_VALUE, periods)
         return kept if rest.empty else _united(kept, await self._raw.series(session, question, unit, rest))
 
+    async def series_by(
+        self, session: AsyncSession, question: Question, by: Sequence[str], unit: Unit
+    ) -> Mapping[Group, Mapping[datetime, Measures]]:
+        """Return the sums by the values of the dimensions `by`, each by period; empty periods are left out."""
+        alone = await self._kept(session, question, by)
+        coverage = self._series_coverage(question, unit, alone)
+        if coverage is None:
+            return await self._raw.series_by(session, question, by, unit)
+        rest, periods = await self._rest(session, question, coverage), periods_of(question.range, unit)
+        if alone is None:
+            kept = await self._cube.series_by(session, coverage, question.filters, by, periods)
+        else:
+            kept = await self._rollups.series_by(session, coverage, alone[0], periods)
+        if rest.empty:
+            return kept
+        late = await self._raw.series_by(session, question, by, unit, rest)
+        return {key: _united(kept.get(key, {}), late.get(key, {})) for key in {*kept, *late}}
+
     async def users(
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
@@ -147,23 +165,33 @@ class FactReader:
         """Return percentiles of the latencies in milliseconds, at most 1 % off."""
         return await self._percentiles(session, question, percents, await self._kept(session, question))
 
+    async def latency_bins(self, session: AsyncSession, question: Question) -> Mapping[int, int]:
+        """Return the number of timed requests in each bin of latencies (`bin_of`)."""
+        bins = await self._sketch(session, question, await self._kept(session, question))
+        return _binned(await self._raw.latencies(session, question)) if bins is None else bins
+
     async def _percentiles(
         self, session: AsyncSession, question: Question, percents: Sequence[int], alone: _Kept | None
     ) -> list[Decimal | None]:
+        bins = await self._sketch(session, question, alone)
+        if bins is None:
+            return _exactly(await self._raw.latencies(session, question), percents)
+        nearly = [percentile(bins, percent) for percent in percents]
+        return [bin_value(number) if number is not None else None for number in nearly]
+
+    async def _sketch(self, session: AsyncSession, question: Question, alone: _Kept | None) -> dict[int, int] | None:
+        """Return the bins of the latencies; None if only the facts can answer."""
         total = alone is not None and alone[0] is Dimension.TOTAL
         coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY if alone else _DAYS)
         if coverage is None or (alone is None and not _in_cells(question)):
-            return _exactly(await self._raw.latencies(session, question), percents)
+            return None
         rest = await self._rest(session, question, coverage)
         if alone is None:
             bins = await self._cube.sketch(session, coverage, question.filters)
         else:
             bins = await self._rollups.sketch(session, coverage, alone[0], alone[1] or _NO_VALUE)
-        counts = {} if rest.empty else await self._raw.latencies(session, question, rest)
-        for value, count in counts.items():
-            bins[bin_of(value)] = bins.get(bin_of(value), 0) + count
-        nearly = [percentile(bins, percent) for percent in percents]
-        return [bin_value(number) if number is not None else None for number in nearly]
+        late = {} if rest.empty else _binned(await self._raw.latencies(session, question, rest))
+        return {number: bins.get(number, 0) + late.get(number, 0) for number in {*bins, *late}}
 
     async def unique_users(
         self, session: AsyncSession, question: Question, unit: Unit | None = None
@@ -247,6 +275,14 @@ def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
 
 def _counted(found: Mapping[datetime | None, Mapping[int, int]]) -> dict[datetime | None, int]:
     return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}
+
+
+def _binned(counts: Mapping[int, int]) -> dict[int, int]:
+    """Return the number of values in each bin."""
+    bins: dict[int, int] = {}
+    for value, count in counts.items():
+        bins[bin_of(value)] = bins.get(bin_of(value), 0) + count
+    return bins
 
 
 def _exactly(counts: Mapping[int, int], percents: Sequence[int]) -> list[Decimal | None]:

@@ -1,4 +1,4 @@
-"""SCRAM verifiers of passwords, so that no plain password reaches a server's log."""
+"""SCRAM verifiers, so that no log of a server holds a plain password."""
 
 import base64
 import hashlib

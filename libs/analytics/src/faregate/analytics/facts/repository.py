@@ -23,7 +23,7 @@ from faregate.analytics.question.filters import Question
 from faregate.analytics.values import Measures
 from faregate.core.db.database import Database
 
-__all__ = ["RawRepository", "measures_of"]
+__all__ = ["RawRepository", "grouped_series", "measures_of"]
 
 Group = tuple[Any, ...]
 
@@ -81,6 +81,19 @@ class RawRepository:
         periods = periods_of(question.range, unit)
         rows = await self._rows(session, sql, question, rest, periods=periods)
         return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
+
+    async def series_by(
+        self, session: AsyncSession, question: Question, by: Sequence[str], unit: Unit, rest: Rest | None = None
+    ) -> dict[Group, dict[datetime, Measures]]:
+        """Return the sums by the values of the dimensions `by` and by period."""
+        keys = "".join(f"{DIMENSIONS[name]} as key_{number}, " for number, name in enumerate(by))
+        only = "".join(f" and e.{name} is not null" for name in by if name == "model")
+        sql = f"""
+        select {keys} {period_sql("e.time")} as period, {measures_sql(models=about_models(question.filters, *by))}
+        from faregate.usage_event e where {conditions(question.filters, rest)}{only} {_group_by(len(by) + 1)}
+        """  # noqa: S608
+        periods = periods_of(question.range, unit)
+        return grouped_series(await self._rows(session, sql, question, rest, periods=periods), len(by), periods)
 
     async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
         """Return sums, latencies and the number of active users in one pass."""
@@ -221,6 +234,16 @@ def measures_of(row: Any, first: int) -> Measures:
     """Return the sums of a row with one column for each measure, in their order, from column `first` on."""
     *counts, quantity = row[first : first + _COUNT]
     return Measures.of([*map(int, counts), Decimal(quantity)])
+
+
+def grouped_series(
+    rows: Sequence[Any], keys: int, periods: Sequence[datetime]
+) -> dict[Group, dict[datetime, Measures]]:
+    """Return the sums of rows that begin with the columns `key_…` and the position of the period."""
+    found: dict[Group, dict[datetime, Measures]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[:keys]), {})[periods[row.period - 1]] = measures_of(row, keys + 1)
+    return found
 
 
 _COUNT = len(MEASURES)

@@ -11,8 +11,15 @@ from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.insights.anomalies.quiet_hours import QuietHours, quiet_hours
 from faregate.analytics.insights.anomalies.repository import AnomalyRepository
 from faregate.analytics.insights.anomalies.service import AnomalyService
+from faregate.analytics.insights.budgets.repository import BudgetRepository
+from faregate.analytics.insights.budgets.service import BudgetService
+from faregate.analytics.insights.costs.repository import CostRepository
+from faregate.analytics.insights.costs.service import CostService
 from faregate.analytics.insights.customers.repository import CustomerRepository
 from faregate.analytics.insights.customers.service import CustomerService
+from faregate.analytics.insights.feedback.interfaces import ISentimentModel, NoSentiment
+from faregate.analytics.insights.feedback.repository import FeedbackRepository
+from faregate.analytics.insights.feedback.service import FeedbackService
 from faregate.analytics.insights.forecasting.service import ForecastService
 from faregate.analytics.insights.job import InsightJobs
 from faregate.analytics.insights.keeping import InsightKeeper
@@ -20,16 +27,20 @@ from faregate.analytics.insights.repository import InsightRepository
 from faregate.analytics.insights.run_outs.repository import OutlookRepository
 from faregate.analytics.insights.run_outs.service import RunOutService
 from faregate.analytics.insights.series import SeriesReader
+from faregate.analytics.quotas.container import thresholds_of
 from faregate.analytics.quotas.delivering import AlertDeliverer
 from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.quotas.service import QuotaService
 from faregate.analytics.rollups.known_models import KnownModels
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, InvalidError
+from faregate.core.redaction.records import IRedactor
 from faregate.core.settings import Settings
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.features.catalog import FeatureCatalog
+from faregate.usage.price_book.service import PriceService
 
 __all__ = ["InsightsContainer"]
 
@@ -65,12 +76,14 @@ def names_of(channels: Sequence[IAlertChannel]) -> Sequence[str]:
 
 
 class InsightsContainer(containers.DeclarativeContainer):
-    """Needs `settings`, `database`, `clock`, `facts`, `models`, `archived`, `analytics`, `quotas` and `catalog`; takes `channels`
-    for alerts of anomalies; exports `forecasts`, `anomalies`, `customers`, `run_outs` and `jobs`.
+    """Needs `settings`, `database`, `subjects`, `clock`, `facts`, `models`, `archived`, `analytics`, `quotas`, `catalog`, `prices`
+    and `redactor`; takes `channels` for alerts, and `sentiment`; exports `forecasts`, `anomalies`, `customers`, `run_outs`,
+    `costs`, `budgets`, `feedback` and `jobs`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
     database: providers.Provider[Database] = providers.Dependency(instance_of=Database)
+    subjects: providers.Provider[Subjects] = providers.Dependency(instance_of=Subjects)
     clock: providers.Provider[IClock] = providers.Dependency(instance_of=IClock)
     facts: providers.Provider[FactReader] = providers.Dependency(instance_of=FactReader)
     models: providers.Provider[KnownModels] = providers.Dependency(instance_of=KnownModels)
@@ -78,6 +91,11 @@ class InsightsContainer(containers.DeclarativeContainer):
     analytics: providers.Provider[AnalyticsService] = providers.Dependency(instance_of=AnalyticsService)
     quotas: providers.Provider[QuotaService] = providers.Dependency(instance_of=QuotaService)
     catalog: providers.Provider[FeatureCatalog] = providers.Dependency(instance_of=FeatureCatalog)
+    prices: providers.Provider[PriceService] = providers.Dependency(instance_of=PriceService)
+    redactor: providers.Provider[IRedactor] = providers.Dependency(instance_of=IRedactor)
+    sentiment: providers.Provider[ISentimentModel] = providers.Dependency(
+        instance_of=ISentimentModel, default=providers.Singleton(NoSentiment)
+    )
     channels: providers.Provider[Sequence[IAlertChannel]] = providers.Dependency(
         instance_of=Sequence, default=providers.List()
     )
@@ -118,14 +136,53 @@ class InsightsContainer(containers.DeclarativeContainer):
     run_outs: providers.Provider[RunOutService] = providers.Singleton(
         RunOutService, database, providers.Singleton(OutlookRepository, database), quotas, keeper, clock
     )
+    costs: providers.Provider[CostService] = providers.Singleton(
+        CostService,
+        database,
+        providers.Singleton(CostRepository, database, archived),
+        keeper,
+        models,
+        prices,
+        catalog,
+        clock,
+    )
+    budget_repository: providers.Provider[BudgetRepository] = providers.Singleton(BudgetRepository, database)
+    budgets: providers.Provider[BudgetService] = providers.Singleton(
+        BudgetService,
+        database,
+        subjects,
+        budget_repository,
+        reader,
+        forecasts,
+        catalog,
+        clock,
+        thresholds=providers.Callable(thresholds_of, settings),
+        channels=providers.Callable(names_of, channels),
+    )
+    budget_deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
+        AlertDeliverer, database, budget_repository, channels, clock
+    )
+    feedback: providers.Provider[FeedbackService] = providers.Singleton(
+        FeedbackService,
+        database,
+        providers.Singleton(FeedbackRepository, database),
+        keeper,
+        redactor,
+        sentiment,
+        clock,
+        keep_days=settings.provided.feedback_retention_days,
+    )
     jobs: providers.Provider[InsightJobs] = providers.Singleton(
         InsightJobs,
         forecasts,
         anomalies,
         customers,
         run_outs,
+        costs,
+        budgets,
+        feedback,
         keeper,
-        deliverer,
+        providers.List(deliverer, budget_deliverer),
         clock,
         timezone=providers.Callable(timezone_of, settings),
     )

@@ -1,14 +1,16 @@
 """Repository of kept insights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.insights.sql import (
     INSIGHT_ADD,
+    INSIGHT_BY_ID,
     INSIGHT_FIND,
     INSIGHT_FORGET,
     INSIGHT_PEOPLE,
@@ -19,7 +21,7 @@ from faregate.core.db.database import Database
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["InsightRepository"]
+__all__ = ["InsightRepository", "evidence_of_json"]
 
 
 class InsightRepository:
@@ -66,6 +68,14 @@ class InsightRepository:
             )
         return insight_of(rows[0], found)
 
+    async def find(self, session: AsyncSession, insight_id: UUID, *, people: int) -> Insight | None:
+        """Return one kept result with its first `people`."""
+        rows = await self._database.rows(session, INSIGHT_BY_ID, insight_id=insight_id)
+        if not rows:
+            return None
+        found = await self._database.rows(session, INSIGHT_PEOPLE, insight_id=insight_id, user_id=None, limit=people)
+        return insight_of(rows[0], found)
+
     async def since(self, session: AsyncSession, ask: Ask, since: datetime, *, limit: int) -> Sequence[Insight]:
         """Return the results of `ask` that had enough data and were made since a moment, the newest first, without people."""
         rows = await self._database.rows(session, INSIGHT_SINCE, ask_key=ask.key, since=since, limit=limit)
@@ -76,10 +86,9 @@ class InsightRepository:
         return len(await self._database.rows(session, INSIGHT_FORGET, before=before))
 
 
-def insight_of(row: Any, people: Sequence[Any] = ()) -> Insight:
-    """Return the kept result of a row."""
-    given = exact_json.loads(row.evidence)
-    evidence = Evidence(
+def evidence_of_json(given: Mapping[str, Any]) -> Evidence:
+    """Return the evidence of its JSON values."""
+    return Evidence(
         method=given["method"],
         sample=given["sample"],
         sampled=given["sampled"],
@@ -88,6 +97,11 @@ def insight_of(row: Any, people: Sequence[Any] = ()) -> Insight:
         uncertainty=given["uncertainty"],
         limits=tuple(given["limits"]),
     )
+
+
+def insight_of(row: Any, people: Sequence[Any] = ()) -> Insight:
+    """Return the kept result of a row."""
+    evidence = evidence_of_json(exact_json.loads(row.evidence))
     found = [PersonFinding(each.subject_id, each.rank, exact_json.loads(each.facts), each.user_id) for each in people]
     return Insight(
         row.insight_id,

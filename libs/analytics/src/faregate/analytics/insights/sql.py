@@ -1,6 +1,19 @@
 """SQL of kept insights."""
 
-__all__ = ["INSIGHT_ADD", "INSIGHT_FIND", "INSIGHT_FORGET", "INSIGHT_PEOPLE", "INSIGHT_SINCE"]
+__all__ = [
+    "INSIGHT_ADD",
+    "INSIGHT_BY_ID",
+    "INSIGHT_FIND",
+    "INSIGHT_FORGET",
+    "INSIGHT_HEAVY",
+    "INSIGHT_PEOPLE",
+    "INSIGHT_SINCE",
+]
+
+INSIGHT_HEAVY = """
+select set_config('work_mem', '256MB', true), set_config('jit', 'off', true), set_config('statement_timeout', '120s', true)
+"""
+"""Lets one transaction sort and group a million rows in memory."""
 
 _COLUMNS = "insight_id, kind, enough, made_at, evidence::text as evidence, answer::text as answer"
 
@@ -14,6 +27,8 @@ values (:insight_id, :kind, :ask_key, cast(cast(:parameters as text) as jsonb), 
 INSIGHT_FIND = f"""
 select {_COLUMNS} from faregate.insight where ask_key = :ask_key order by made_at desc limit 1
 """  # noqa: S608
+
+INSIGHT_BY_ID = f"select {_COLUMNS} from faregate.insight where insight_id = :insight_id"  # noqa: S608
 
 INSIGHT_SINCE = f"""
 select {_COLUMNS} from faregate.insight where ask_key = :ask_key and made_at >= :since and enough

@@ -20,9 +20,15 @@ class InsightKind(StrEnum):
     COHORTS = "cohorts"
     ADOPTION = "adoption"
     CHURN = "churn"
+    CAPACITY = "capacity"
+    INCIDENT = "incident"
     SEGMENTS = "segments"
     UPSELL = "upsell"
     RUN_OUTS = "run_outs"
+    RETURNS = "returns"
+    SAVINGS = "savings"
+    WHAT_IF = "what_if"
+    SATISFACTION = "satisfaction"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,13 @@ __all__ = ["FileChannel", "LogChannel"]
 
 log = get_logger(__name__)
 
+_EVENTS = {
+    "quota": "quota_alert",
+    "anomaly": "usage_anomaly",
+    "budget": "budget_alert",
+    "objective": "objective_alert",
+}
+
 
 class LogChannel:
     """Writes each alert to the process's log, which goes to stderr."""
@@ -23,8 +30,7 @@ class LogChannel:
 
     async def deliver(self, alert: Alert) -> None:
         write = log.error if alert.level is Level.EXCEEDED else log.warning
-        event = "quota_alert" if alert.notice is None else "usage_anomaly"
-        write(event, alert=str(alert.id), owner=alert.owner_id, message=headline(alert))
+        write(_EVENTS[alert.about], alert=str(alert.id), owner=alert.owner_id, message=headline(alert))
 
 
 class FileChannel:

@@ -128,6 +128,13 @@ class QuotaService:
             )
             return await self.statuses(session, found)
 
+    async def all_statuses(self) -> Sequence[QuotaStatus]:
+        """Return the current status of the active quotas, of the first 500 in the order of their creation. Fires no alert."""
+        async with self._database.transaction(read_only=True) as session:
+            return await self.statuses(
+                session, await self._repository.active(session, after=None, limit=_CHECKED_AT_ONCE)
+            )
+
     async def remove(self, quota_id: UUID) -> None:
         """Delete a quota and the history of its alerts, or raise `UnknownQuotaError`."""
         async with self._database.transaction() as session:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from faregate.analytics.quotas.levels import Level, Thresholds
@@ -93,8 +94,9 @@ class Alert:
         superseded: a more urgent level was reached at the same time, and only that one is delivered.
         runs_out_at: of a prediction, when the quota is expected to run out.
         test: it only tests the channels; no quota was reached.
-        notice: it reports an anomaly, and this is its sentence; `quota_id` is the id of the anomaly, `used` what was measured,
-            and `limit` what was usual.
+        notice: it reports an anomaly, a budget or an objective (`about`), and this is its sentence. Of an anomaly `quota_id` is the
+            id, `used` what was measured, and `limit` what was usual; of an objective `used` is the burn rate, and `limit` the
+            highest allowed.
     """
 
     id: UUID
@@ -116,6 +118,7 @@ class Alert:
     deliveries: tuple["AlertDelivery", ...] = ()
     test: bool = False
     notice: str | None = None
+    about: Literal["quota", "anomaly", "budget", "objective"] = "quota"
 
 
 @dataclass(frozen=True, slots=True)

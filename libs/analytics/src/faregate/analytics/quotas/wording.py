@@ -12,7 +12,7 @@ __all__ = ["body_of", "headline", "sentence", "subject"]
 def headline(alert: Alert) -> str:
     """Return one line: it begins with the level in capitals, so that it can be searched for; a prediction includes the time."""
     if alert.notice is not None:
-        return f"ANOMALY: {alert.notice}"
+        return f"{'ANOMALY' if alert.about == 'anomaly' else alert.level.upper()}: {alert.notice}"
     if alert.level is Level.PREDICTED and alert.runs_out_at is not None and not alert.test:
         return f"{_use(alert)}; at this rate it runs out on {alert.runs_out_at:%Y-%m-%d %H:%M} UTC"
     return _use(alert)
@@ -40,9 +40,13 @@ def sentence(alert: Alert) -> str:
 
 
 def body_of(alert: Alert) -> dict[str, Any]:
-    """Return the body of the webhook event `usage.alert`, or `usage.anomaly`; amounts are exact JSON numbers."""
-    if alert.notice is not None:
-        return _anomaly_body(alert)
+    """Return the body of the webhook event `usage.alert`, or of `usage.anomaly`, `usage.budget`, `usage.objective`.
+
+    Amounts are exact JSON numbers.
+    """
+    bodies = {"anomaly": _anomaly_body, "budget": _budget_body, "objective": _objective_body}
+    if alert.about in bodies:
+        return bodies[alert.about](alert)
     return {
         "type": "usage.alert",
         "timestamp": alert.fired_at,
@@ -78,6 +82,44 @@ def _anomaly_body(alert: Alert) -> dict[str, Any]:
             "period_end": alert.period_end,
             "actual": alert.used,
             "expected": alert.limit,
+            "message": sentence(alert),
+        },
+    }
+
+
+def _budget_body(alert: Alert) -> dict[str, Any]:
+    return {
+        "type": "usage.budget",
+        "timestamp": alert.fired_at,
+        "data": {
+            "id": str(alert.id),
+            "budget": alert.owner_id,
+            "unit": alert.meter,
+            "period": alert.period.value,
+            "period_start": alert.period_start,
+            "period_end": alert.period_end,
+            "level": alert.level.value,
+            "percent": alert.percent,
+            "used": alert.used,
+            "amount": alert.limit,
+            "message": sentence(alert),
+        },
+    }
+
+
+def _objective_body(alert: Alert) -> dict[str, Any]:
+    return {
+        "type": "usage.objective",
+        "timestamp": alert.fired_at,
+        "data": {
+            "id": str(alert.id),
+            "objective": alert.owner_id,
+            "indicator": alert.meter,
+            "period_start": alert.period_start,
+            "period_end": alert.period_end,
+            "level": alert.level.value,
+            "burn_rate": alert.used,
+            "threshold": alert.limit,
             "message": sentence(alert),
         },
     }

@@ -1,6 +1,6 @@
-"""Personal data in quotas, alerts, insights and archived usage events.
+"""Personal data in quotas, alerts, insights, feedback and archived usage events.
 
-It consists of quotas of the person, the addresses of alerts, insights about the person, and archived events.
+It consists of quotas of the person, the addresses of alerts, insights about the person, feedback, and archived events.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -57,6 +57,16 @@ ANALYTICS_EXPORTS = {
       select anomaly_id, measure, period_start, period_end, actual, expected, reason, verdict, found_at
       from faregate.anomaly where subject_id = :subject order by found_at) t
     """,
+    "feedback": """
+    select to_json(t)::text from (
+      select usage_key, feature_key, score, tags, comment, sentiment, sentiment_by, created_at, updated_at
+      from faregate.feedback where subject_id = :subject order by updated_at, usage_key) t
+    """,
+    "budget_recipient": """
+    select to_json(t)::text from (
+      select name, scope, value, period from faregate.budget
+      where exists (select from unnest(emails) as address where lower(address) = lower(:email)) order by name) t
+    """,
     "quota_recipient": """
     select to_json(t)::text from (
       select quota_id, meter, period from faregate.quota
@@ -83,8 +93,21 @@ ANALYTICS_ERASURES = {
     """,
     "alert_error": words_erasure("alert_delivery", "last_error"),
     "anomaly_error": words_erasure("anomaly_delivery", "last_error"),
+    "objective_error": words_erasure("objective_delivery", "last_error"),
     "anomaly_verdict": actor_erasure("anomaly", "verdict_by"),
     "anomaly": "delete from faregate.anomaly where subject_id = :subject returning 1",
+    "budget": """
+    update faregate.budget set emails = array(
+      select address from unnest(emails) as address where lower(address) <> lower(:email))
+    where exists (select from unnest(emails) as address where lower(address) = lower(:email)) returning 1
+    """,
+    "budget_error": words_erasure("budget_delivery", "last_error"),
+    "feedback": "delete from faregate.feedback where subject_id = :subject returning 1",
+    "feedback_of_others": words_erasure("feedback", "comment"),
+    "feedback_tags": """
+    update faregate.feedback set tags = array(select tag from unnest(tags) as tag where tag !~* :mentions)
+    where exists (select from unnest(tags) as tag where tag ~* :mentions) returning 1
+    """,
     "insight_person": "delete from faregate.insight_person where subject_id = :subject returning 1",
     "insight": "delete from faregate.insight where :subject = any(owners) returning 1",
 }

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.facts.conditions_sql import MEASURES, about_models, period_sql
-from faregate.analytics.facts.repository import Group, measures_of
+from faregate.analytics.facts.repository import Group, grouped_series, measures_of
 from faregate.analytics.question.coverage import Coverage
 from faregate.analytics.question.filters import Filters
 from faregate.analytics.rollups.repository import bits_of
@@ -56,6 +56,24 @@ class CubeRepository:
         """  # noqa: S608
         rows = await self._rows(session, sql, coverage, filters, periods=periods)
         return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
+
+    async def series_by(
+        self,
+        session: AsyncSession,
+        coverage: Coverage,
+        filters: Filters,
+        by: Sequence[str],
+        periods: Sequence[datetime],
+    ) -> dict[Group, dict[datetime, Measures]]:
+        """Return the sums by the values of `by` and by period; each day of UTC must lie within one period."""
+        keys = "".join(f"c.{name} as key_{number}, " for number, name in enumerate(by))
+        only = "".join(f" and c.{name} is not null" for name in by if name == "model")
+        group = ", ".join(map(str, range(1, len(by) + 2)))
+        sql = f"""
+        select {keys} {_PERIOD} as period, {_cube_sums(models=about_models(filters, *by))} from faregate.usage_cube c
+        where {_cells(filters)}{only} group by {group}
+        """  # noqa: S608
+        return grouped_series(await self._rows(session, sql, coverage, filters, periods=periods), len(by), periods)
 
     async def sketch(self, session: AsyncSession, coverage: Coverage, filters: Filters) -> dict[int, int]:
         """Return the number of timed requests in each bin."""

@@ -176,6 +176,21 @@ class RollupRepository:
         )
         return {periods[row.period - 1]: measures_of(row, 1) for row in rows}
 
+    async def series_by(
+        self, session: AsyncSession, coverage: Coverage, dimension: Dimension, periods: Sequence[datetime]
+    ) -> dict[Group, dict[datetime, Measures]]:
+        """Return the sums of each value of `dimension` by period; models come with their provider."""
+        keys = "r.value, r.detail, " if dimension is Dimension.MODEL else "r.value, "
+        sql = f"""
+        select {keys} {_PERIOD} as period, {_SUMS} from {_buckets("usage_rollup", "b.dimension = :dimension")}
+        group by {", ".join(map(str, range(1, keys.count(",") + 2)))}
+        """  # noqa: S608
+        rows = await self._database.rows(session, sql, **_pieces(coverage), dimension=int(dimension), periods=periods)
+        found: dict[Group, dict[datetime, Measures]] = {}
+        for row in rows:
+            found.setdefault(_key(row, dimension), {})[periods[row.period - 1]] = measures_of(row, keys.count(",") + 1)
+        return found
+
     async def sketch(
         self, session: AsyncSession, coverage: Coverage, dimension: Dimension, values: Values
     ) -> dict[int, int]:

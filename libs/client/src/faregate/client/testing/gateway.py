@@ -12,6 +12,7 @@ from faregate.client.request_bodies import (
     END_PATH,
     EVENTS_PATH,
     EXTEND_PATH,
+    FEEDBACK_PATH,
     LOG_PATH,
     QUOTE_PATH,
     START_PATH,
@@ -43,6 +44,7 @@ class FakeGateway:
         members: organisations by member id; uses of members are recorded and not charged.
         logs: the feature logs received.
         events: the usage events that counted.
+        feedback: the feedback on uses, by usage key.
         dead_letters: settlements that were accepted by the queue and refused later, with the error's code.
         down: while True, every call fails to connect.
         refuse: features whose start is refused for every user.
@@ -56,6 +58,7 @@ class FakeGateway:
         self.members: dict[str, str] = {}
         self.logs: list[Mapping[str, Any]] = []
         self.events: list[Mapping[str, Any]] = []
+        self.feedback: dict[str, Mapping[str, Any]] = {}
         self.dead_letters: list[tuple[str, Mapping[str, Any]]] = []
         self.refuse: set[str] = set()
         self.down = False
@@ -71,6 +74,7 @@ class FakeGateway:
             EXTEND_PATH: self._extend,
             QUOTE_PATH: self._quote,
             USAGE_PATH: self._record,
+            FEEDBACK_PATH: self._rate,
         }
         self._leases = FakeLeases(self._book, self._now)
 
@@ -260,6 +264,16 @@ class FakeGateway:
         self.events += new
         repeated = len(events) - len(rejected) - len(new)
         return _answer(202, {"accepted": len(new), "duplicates": repeated, "rejected": rejected})
+
+    def _rate(self, body: Mapping[str, Any]) -> httpx2.Response:
+        check_ids(body, "usage_key")
+        use = self._book.uses.get(body["usage_key"])
+        if use is None:
+            raise RefusedError(404, "unknown_usage_key", f"No use is known by the key {body['usage_key']!r}")
+        if body["score"] not in range(1, 6):
+            raise RefusedError(422, "invalid", "score must be a whole number from 1 to 5", {"param": "score"})
+        self.feedback[use.usage_key] = body
+        return _answer(201, {**body, "user_id": use.user_id, "feature_key": use.feature})
 
     def _log(self, body: Any) -> httpx2.Response:
         records: list[Any] = cast("list[Any]", body) if isinstance(body, list) else [body]

@@ -1,6 +1,6 @@
 """SQL of web sessions."""
 
-__all__ = ["SESSION_ADD", "SESSION_END", "SESSION_END_ALL", "SESSION_FIND", "SESSION_FORGET"]
+__all__ = ["SESSION_ADD", "SESSION_END", "SESSION_END_ALL", "SESSION_FIND", "SESSION_FORGET", "SESSION_TAKE"]
 
 SESSION_ADD = """
 insert into faregate.web_session
@@ -15,6 +15,12 @@ SESSION_FIND = """
 select s.*, p.external_id as user_id from faregate.web_session s
 left join faregate.subject p on p.subject_id = s.subject_id
 where s.token_hash = :token_hash and s.expires_at > clock_timestamp()
+"""
+
+SESSION_TAKE = """
+with taken as (
+  delete from faregate.web_session where token_hash = :token_hash and expires_at > clock_timestamp() returning *)
+select s.*, p.external_id as user_id from taken s left join faregate.subject p on p.subject_id = s.subject_id
 """
 
 SESSION_END = "delete from faregate.web_session where token_hash = :token_hash returning 1"

@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.access.session_sql import SESSION_ADD, SESSION_END, SESSION_END_ALL, SESSION_FIND, SESSION_FORGET
+from faregate.core.access.session_sql import (
+    SESSION_ADD,
+    SESSION_END,
+    SESSION_END_ALL,
+    SESSION_FIND,
+    SESSION_FORGET,
+    SESSION_TAKE,
+)
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 
-__all__ = ["SessionSpec", "WebSession", "WebSessionStore"]
+__all__ = ["SIGN_IN_PREFIX", "SessionSpec", "WebSession", "WebSessionStore"]
+
+SIGN_IN_PREFIX = "fgs_"
+"""The beginning of the token of a link that signs in."""
 
 _PERSON = "user"
 _TOKEN_LENGTH_MAX = 200
@@ -59,41 +70,36 @@ class WebSessionStore:
     async def open(self, session: AsyncSession, spec: SessionSpec) -> tuple[str, WebSession]:
         """Store a session; return its token, which no later answer contains. Sessions that have expired are deleted."""
         token = token_urlsafe(32)
-        await self._database.rows(session, SESSION_FORGET)
-        (row,) = await self._database.rows(
-            session,
-            SESSION_ADD,
-            token_hash=_digest(token),
-            actor=spec.actor if spec.user_id is None else _PERSON,
-            subject_id=await self._number(session, spec.user_id),
-            organization_id=spec.organization_id,
-            roles=sorted(spec.roles),
-            scopes=sorted(spec.scopes),
-            key_id=spec.key_id,
-            credential_hash=spec.credential_hash,
-            lifetime=self._lifetime,
-        )
-        return token, WebSession(spec, row.created_at, row.expires_at)
+        return token, await self._add(session, spec, token, self._lifetime)
+
+    async def make_link(self, session: AsyncSession, spec: SessionSpec, lifetime: timedelta) -> tuple[str, datetime]:
+        """Store a link that opens one session with this identity; return its token, which is no session's, and its expiry."""
+        token = f"{SIGN_IN_PREFIX}{token_urlsafe(32)}"
+        return token, (await self._add(session, spec, token, lifetime)).expires_at
+
+    async def follow_link(self, session: AsyncSession, token: str) -> SessionSpec | None:
+        """Use up a link and return its identity; None if it was used, or has expired."""
+        if not _is_link(token):
+            return None
+        rows = await self._database.rows(session, SESSION_TAKE, token_hash=_digest(token))
+        return _spec(rows[0]) if rows else None
 
     async def find(self, token: str) -> WebSession | None:
-        """Return the session of a token; None if there is none, or it has ended."""
+        """Return the session of a token; None if there is none, or it has ended. The token of a link is none."""
+        return await self._found(token) if not _is_link(token) else None
+
+    async def find_link(self, token: str) -> WebSession | None:
+        """Return the identity of a link that has not been used; None if there is none."""
+        return await self._found(token) if _is_link(token) else None
+
+    async def _found(self, token: str) -> WebSession | None:
         if len(token) > _TOKEN_LENGTH_MAX:
             return None
         async with self._database.transaction(read_only=True) as session:
             rows = await self._database.rows(session, SESSION_FIND, token_hash=_digest(token))
         if not rows:
             return None
-        row = rows[0]
-        spec = SessionSpec(
-            actor=row.actor,
-            user_id=row.user_id,
-            organization_id=row.organization_id,
-            roles=tuple(row.roles),
-            scopes=tuple(row.scopes),
-            key_id=row.key_id,
-            credential_hash=bytes(row.credential_hash) if row.credential_hash is not None else None,
-        )
-        return WebSession(spec, row.created_at, row.expires_at)
+        return WebSession(_spec(rows[0]), rows[0].created_at, rows[0].expires_at)
 
     async def end(self, session: AsyncSession, token: str) -> bool:
         """End one session; False if it had ended. Safe to repeat."""
@@ -109,6 +115,23 @@ class WebSessionStore:
         )
         return len(rows)
 
+    async def _add(self, session: AsyncSession, spec: SessionSpec, token: str, lifetime: timedelta) -> WebSession:
+        await self._database.rows(session, SESSION_FORGET)
+        (row,) = await self._database.rows(
+            session,
+            SESSION_ADD,
+            token_hash=_digest(token),
+            actor=spec.actor if spec.user_id is None else _PERSON,
+            subject_id=await self._number(session, spec.user_id),
+            organization_id=spec.organization_id,
+            roles=sorted(spec.roles),
+            scopes=sorted(spec.scopes),
+            key_id=spec.key_id,
+            credential_hash=spec.credential_hash,
+            lifetime=lifetime,
+        )
+        return WebSession(spec, row.created_at, row.expires_at)
+
     async def _number(self, session: AsyncSession, user_id: str | None) -> int | None:
         if user_id is None:
             return None
@@ -117,3 +140,19 @@ class WebSessionStore:
 
 def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _is_link(token: str) -> bool:
+    return token.startswith(SIGN_IN_PREFIX)
+
+
+def _spec(row: Any) -> SessionSpec:
+    return SessionSpec(
+        actor=row.actor,
+        user_id=row.user_id,
+        organization_id=row.organization_id,
+        roles=tuple(row.roles),
+        scopes=tuple(row.scopes),
+        key_id=row.key_id,
+        credential_hash=bytes(row.credential_hash) if row.credential_hash is not None else None,
+    )

@@ -17,6 +17,9 @@ _MODEL_MODULES = (
     "faregate.analytics.models",
     "faregate.analytics.quotas.models",
     "faregate.analytics.insights.models",
+    "faregate.analytics.insights.budgets.models",
+    "faregate.analytics.insights.feedback.models",
+    "faregate.analytics.insights.operations.objectives.models",
 )
 """By name, not imported: the core must not import a library that depends on it."""
 

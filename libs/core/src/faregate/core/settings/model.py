@@ -22,6 +22,9 @@ _Percent = Annotated[Decimal, Field(ge=0, le=1000)]
 
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
+_HIDDEN = re.compile(r"models|features|meters|users|(model|feature|meter):.{1,255}")
+_NAMED = re.compile(r"(model|feature|meter):.{1,255}")
+_NAME_LENGTH_MAX = 100
 
 
 def _parts(text: str) -> list[str]:
@@ -197,12 +200,21 @@ class Settings(BaseSettings):
     portal_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
         default=None, description="colour of links and buttons on the customers' page", examples=["#0b6e4f"]
     )
+    portal_color_dark: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
+        default=None,
+        description="the same for visitors with dark colours; without it `portal_color` is used for both",
+        examples=["#5fd3a8"],
+    )
     portal_hidden: str = Field(
         default="",
-        pattern=r"^(models|features|users)?(\s*,\s*(models|features|users))*$",
-        description="what the customers' page does not show, separated by commas: models, features, users (the members of an "
-        "organisation)",
-        examples=["models, users"],
+        description="what the customers' page does not show, separated by commas: `models`, `features`, `meters`, `users` (the "
+        "members of an organisation), or single ones as `model:NAME`, `feature:NAME`, `meter:NAME`",
+        examples=["models, meter:tokens"],
+    )
+    portal_names: dict[str, str] = Field(
+        default={},
+        description="names that the customers' page shows instead of those of models, features and meters, as JSON",
+        examples=['{"model:gpt-4o": "Premium", "feature:ai_chat_v1": "Chat"}'],
     )
     rate_limit_key: int = Field(
         default=120000,
@@ -460,6 +472,13 @@ class Settings(BaseSettings):
         description="hours in which alerts of anomalies wait until they end; without it alerts are sent at once",
         examples=["22-7"],
     )
+    feedback_retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="how long feedback on uses is kept after it was last given",
+        examples=["400"],
+    )
     smtp_url: SecretStr | None = Field(
         default=None,
         description="mail server: smtp:// (STARTTLS where it offers it; ?starttls=required or never) or smtps://",
@@ -537,6 +556,26 @@ class Settings(BaseSettings):
         for part in _parts(value):
             if part != "*" and not _ORIGIN.fullmatch(part):
                 raise ValueError(f"{part!r} is not an origin; write scheme and host without a path, or *")
+        return value
+
+    @field_validator("portal_hidden")
+    @classmethod
+    def _hidden_parts(cls, value: str) -> str:
+        for part in _parts(value):
+            if not _HIDDEN.fullmatch(part):
+                raise ValueError(
+                    f"{part!r} is not models, features, meters, users, model:NAME, feature:NAME or meter:NAME"
+                )
+        return value
+
+    @field_validator("portal_names")
+    @classmethod
+    def _shown_names(cls, value: dict[str, str]) -> dict[str, str]:
+        for key, name in value.items():
+            if not _NAMED.fullmatch(key):
+                raise ValueError(f"the key {key!r} must be model:NAME, feature:NAME or meter:NAME")
+            if not name.strip() or len(name) > _NAME_LENGTH_MAX:
+                raise ValueError(f"the name of {key!r} must have between 1 and {_NAME_LENGTH_MAX} characters")
         return value
 
     @field_validator("db_schema")

@@ -19,6 +19,7 @@ __all__ = [
     "check_limits",
     "key_scope",
     "member_scope",
+    "period_end",
     "period_start",
     "user_scope",
 ]
@@ -84,6 +85,14 @@ def period_start(period: LimitPeriod, now: datetime) -> datetime:
     if period is LimitPeriod.WEEK:
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if period is LimitPeriod.MONTH else day.replace(year=1970, month=1, day=1)
+
+
+def period_end(period: LimitPeriod, started: datetime) -> datetime | None:
+    """Return when the period that began at `started` ends; None for the total, which has no end."""
+    if period is LimitPeriod.TOTAL:
+        return None
+    longest = {LimitPeriod.DAY: 1, LimitPeriod.WEEK: 7, LimitPeriod.MONTH: 31}
+    return period_start(period, started + timedelta(days=longest[period]))
 
 
 def member_scope(organization: int, member: int | str = EVERY_MEMBER) -> str:

@@ -1,6 +1,7 @@
 """Bookkeeping by finance and support: corrections, statements and spending limits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -16,15 +17,25 @@ from faregate.credit.services.corrections import CorrectionService, actor_and_re
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.spending_limits import LimitService, SpendingLimit
 from faregate.credit.values import CreditTransaction, Grant, Wallet
-from faregate.wire.ids import organization_owner_id
+from faregate.wire.ids import organization_id_of, organization_owner_id
 
-__all__ = ["Bookkeeping", "LimitBounds", "MemberLimit"]
+__all__ = ["Bookkeeping", "LimitBounds", "MemberLimit", "OwnedLimit"]
 
 LimitBounds = tuple[LimitPeriod, int | None, int | None]
 """A period with its soft and its hard bound in micro-credits; both None removes the limit."""
 
 MemberLimit = tuple[str | None, SpendingLimit]
 """The member's user id (None: all members without a limit of their own), and the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedLimit:
+    """A limit and whose it is: a user, a member of an organisation's pool, or the client of an API key."""
+
+    limit: SpendingLimit
+    user_id: str | None = None
+    organization_id: str | None = None
+    client: str | None = None
 
 
 class Bookkeeping:
@@ -140,6 +151,22 @@ class Bookkeeping:
 
         return await self._database.run(work)
 
+    async def all_limits(self) -> Sequence[OwnedLimit]:
+        """Return the limits of all users, members and API keys with what is spent, at most 1,000 of each kind."""
+
+        async def work(session: AsyncSession) -> Sequence[OwnedLimit]:
+            found = [
+                limit
+                for kind in ("member:", "user:", "key:")
+                for limit in await self._limits.list(session, prefix=kind)
+            ]
+            numbers = {int(part) for limit in found for part in limit.scope.split(":")[1:] if _is_number(limit, part)}
+            named = await self._subjects.named(session, sorted(numbers))
+            names = {number: subject.external_id for number, subject in named.items()}
+            return [_owned(limit, names) for limit in found if not limit.scope.endswith(f":{EVERY_MEMBER}")]
+
+        return await self._database.run(work)
+
     async def _member_limits(self, session: AsyncSession, pool: int) -> Sequence[MemberLimit]:
         limits = await self._limits.list(session, prefix=member_scope(pool, ""))
         ids = {limit.scope: limit.scope.rpartition(":")[2] for limit in limits}
@@ -148,3 +175,17 @@ class Bookkeeping:
             (None if ids[limit.scope] == EVERY_MEMBER else named[int(ids[limit.scope])].external_id, limit)
             for limit in limits
         ]
+
+
+def _is_number(limit: SpendingLimit, part: str) -> bool:
+    return not limit.scope.startswith("key:") and part != EVERY_MEMBER
+
+
+def _owned(limit: SpendingLimit, names: Mapping[int, str]) -> OwnedLimit:
+    kind, _, rest = limit.scope.partition(":")
+    if kind == "key":
+        return OwnedLimit(limit, client=rest.removeprefix("key:"))
+    first, _, member = rest.partition(":")
+    if kind == "user":
+        return OwnedLimit(limit, user_id=names.get(int(first)))
+    return OwnedLimit(limit, names.get(int(member)), organization_id_of(names.get(int(first))))

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.credit.errors import UnknownTransferError
 from faregate.credit.ledger.states import ChargeState
-from faregate.credit.storage.lookup_sql import GRANTS_BEHIND, OPEN_HOLDS
+from faregate.credit.storage.lookup_sql import ALL_WALLETS, GRANTS_BEHIND, OPEN_HOLDS
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import CreditTransaction, transaction_view, transfer_position
 from faregate.wire.credits import to_credits
 
-__all__ = ["GrantPart", "LedgerLookups", "OpenHold"]
+__all__ = ["AllWallets", "GrantPart", "LedgerLookups", "OpenHold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,18 @@ class GrantPart:
     credits: Decimal
     source: str
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AllWallets:
+    """All wallets together at one moment, in credits: `held` and `earmarked` are parts of `balance`."""
+
+    wallets: int
+    balance: Decimal
+    held: Decimal
+    earmarked: Decimal
+    debt: Decimal
+    at: datetime
 
 
 class LedgerLookups:
@@ -94,6 +106,19 @@ class LedgerLookups:
             parts = await self._database.rows(session, GRANTS_BEHIND, wallet_id=wallet_id, seq=seq)
         found = [GrantPart(row.grant_id, to_credits(row.amount), row.source, row.expires_at) for row in parts]
         return transaction_view(transfer, charges), found
+
+    async def all_wallets(self) -> AllWallets:
+        """Return the sums over all wallets now, as the wallets are stored: what falls due with time is posted later."""
+        async with self._database.transaction(read_only=True) as session:
+            (row,) = await self._database.rows(session, ALL_WALLETS)
+        return AllWallets(
+            wallets=row.wallets,
+            balance=to_credits(row.balance),
+            held=to_credits(row.held),
+            earmarked=to_credits(row.earmarked),
+            debt=to_credits(row.debt),
+            at=row.at,
+        )
 
     async def _charges(self, session: AsyncSession, usage_key: str | None) -> Mapping[str, ChargeState]:
         return await self._ledger.charges(session, [usage_key]) if usage_key is not None else {}

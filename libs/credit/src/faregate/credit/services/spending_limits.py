@@ -12,7 +12,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.versioned_cache import raise_version
 from faregate.core.errors import InvalidError
 from faregate.credit.ledger.book import Book
-from faregate.credit.ledger.limits import LimitPeriod, LimitState, period_start
+from faregate.credit.ledger.limits import LimitPeriod, LimitState, period_end, period_start
 from faregate.credit.services.ledger_session import LIMITS_VERSION, LedgerSession
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.wire.credits import to_credits
@@ -31,6 +31,11 @@ class SpendingLimit:
     spent: Decimal
     held: Decimal
     since: datetime
+
+    @property
+    def until(self) -> datetime | None:
+        """When the period ends; None for a limit on the total."""
+        return period_end(LimitPeriod(self.period), self.since)
 
 
 class LimitService:

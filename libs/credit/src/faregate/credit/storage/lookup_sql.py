@@ -1,6 +1,12 @@
 """SQL of the operators' lookups: open holds, grants behind a transaction."""
 
-__all__ = ["GRANTS_BEHIND", "OPEN_HOLDS"]
+__all__ = ["ALL_WALLETS", "GRANTS_BEHIND", "OPEN_HOLDS"]
+
+ALL_WALLETS = """
+select count(*) as wallets, coalesce(sum(credits - debits), 0)::bigint as balance, coalesce(sum(held), 0)::bigint as held,
+  coalesce(sum(earmarked), 0)::bigint as earmarked, coalesce(sum(debt), 0)::bigint as debt, clock_timestamp() as at
+from faregate.wallet
+"""
 
 OPEN_HOLDS = """
 select c.usage_key, u.external_id as user_id, p.external_id as payer_id, c.feature_key, c.rule, c.hold, c.expires_at, c.created_at

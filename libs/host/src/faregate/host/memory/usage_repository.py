@@ -7,10 +7,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.partitions import Month, Partitions
+from faregate.core.errors import InvalidError
 from faregate.credit.ledger.states import ChargeState, ChargeStatus
 from faregate.host.memory.database import MemoryDatabase
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.settled_events import SettledEvents
+from faregate.usage.credits_process.use_facts import NO_FACTS, UseFacts
 from faregate.usage.events.repository import EventRepository
 from faregate.usage.events.rows import claim_key
 from faregate.usage.values import FeatureUsage, UsageLine
@@ -50,7 +52,10 @@ class MemoryUsageRepository(UsageRepository):
         until: datetime | None,
         before: tuple[datetime, str] | None,
         limit: int,
+        facts: UseFacts = NO_FACTS,
     ) -> list[FeatureUsage]:
+        if not facts.empty:
+            raise InvalidError("uses in memory cannot be found by their usage events; filter by user, feature or start")
         organization = organization_id_of(organization_owner)
         found = [
             usage

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import COPIED_FROM, Database
+from faregate.usage.credits_process.use_facts import NO_FACTS, UseFacts
+from faregate.usage.credits_process.use_facts_sql import EVENT_FILTER, event_parameters
 from faregate.usage.values import FeatureUsage, ModelUsage, UsageLine
 from faregate.wire import exact_json
 from faregate.wire.credits import to_credits, to_micros
@@ -81,6 +83,9 @@ where c.status = 1
   and (cast(:model as text) is null or exists (
     select from faregate.usage_line l where l.usage_key = c.usage_key
       and (l.model = :model or right(l.model, length(:model) + 1) = '/' || cast(:model as text))))
+{EVENT_FILTER}
+  and (cast(:settled_since as timestamptz) is null or c.settled_at >= :settled_since)
+  and (cast(:settled_until as timestamptz) is null or c.settled_at < :settled_until)
   and (cast(:since as timestamptz) is null or c.created_at >= :since)
   and (cast(:until as timestamptz) is null or c.created_at < :until)
   and (cast(:before_at as timestamptz) is null or (c.created_at, c.usage_key) < (:before_at, cast(:before_key as text)))
@@ -148,6 +153,7 @@ class UsageRepository:
         until: datetime | None,
         before: tuple[datetime, str] | None,
         limit: int,
+        facts: UseFacts = NO_FACTS,
     ) -> list[FeatureUsage]:
         """Return finished uses, the one started last first, from just before `before` (start, key)."""
         rows = await self._database.rows(
@@ -162,6 +168,9 @@ class UsageRepository:
             before_at=before[0] if before else None,
             before_key=before[1] if before else None,
             limit=limit,
+            settled_since=facts.settled_since,
+            settled_until=facts.settled_until,
+            **event_parameters(facts),
         )
         return [_usage(row) for row in rows]
 

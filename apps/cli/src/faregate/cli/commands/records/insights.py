@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
 
 from faregate.analytics.insights.anomalies.values import AnomalyMeasure, AnomalyScope, Verdict
 from faregate.analytics.insights.forecasting.values import ForecastUnit
+from faregate.cli.commands.records.insight_money import add_money
+from faregate.cli.commands.records.insight_operations import add_operations
 from faregate.cli.shared.analytics_options import About, Shape, tell
 from faregate.cli.shared.auditing import audited
+from faregate.cli.shared.evidence import tell_insight, tell_people
 from faregate.cli.shared.options import decimal_of
-from faregate.cli.shared.output import console, errors
+from faregate.cli.shared.output import console
 from faregate.cli.shared.session import actor, with_library
 from faregate.core.errors import InvalidError
 
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["insights"]
 
 insights = App(
-    name="insights", help="Forecasts, run-out dates, anomalies and insights about users, each with its evidence."
+    name="insights",
+    help="Forecasts, run-out dates, anomalies, and insights about users and money, each with its evidence.",
 )
 segment = App(name="segment", help="Declare segments of users.")
 insights.command(segment)
+add_money(insights)
+add_operations(insights)
 
 _ABOUT = About()
 _Of = Annotated[str, Parameter(help="requests, tokens, credits or cost.")]
@@ -55,7 +61,9 @@ def forecast(
     found = with_library(work)
     points: Sequence[Mapping[str, Any]] = found.result.answer.get("points", ())
     columns = ["period", "expected", "low80", "high80", "low95", "high95"]
-    return _tell(output, f"{of} by {by}", columns, [[point[name] for name in columns] for point in points], found)
+    return tell_insight(
+        output, f"{of} by {by}", columns, [[point[name] for name in columns] for point in points], found
+    )
 
 
 @insights.command(name="run-outs")
@@ -70,7 +78,7 @@ def run_outs(
     """List the wallets and quotas by the date on which they run out; exit 1 if there is too little history."""
     found = with_library(lambda lib: lib.run_outs().run_outs(timezone, owner_id=owner, limit=limit))
     columns = ["about", "runs_out_at", "earliest_at", "latest_at", "refilled_at", "notes"]
-    return _tell_people(output, "Run-out dates", columns, found)
+    return tell_people(output, "Run-out dates", columns, found)
 
 
 @insights.command
@@ -126,7 +134,7 @@ def cohorts(
         [each["period"], each["users"], each["activated"], " ".join(f"{rate:.0%}" for rate in each["retention"])]
         for each in cohorts
     ]
-    return _tell(output, f"Cohorts by {by}", columns, rows, found)
+    return tell_insight(output, f"Cohorts by {by}", columns, rows, found)
 
 
 @insights.command
@@ -135,7 +143,7 @@ def adoption(*, about: About = _ABOUT, output: Shape = "table") -> int:
     found = with_library(lambda lib: lib.customers().adoption(about.question()))
     columns = ["feature", "users", "rate", "rate_before", "repeated"]
     features: Sequence[Mapping[str, Any]] = found.result.answer.get("features", ())
-    return _tell(output, "Adoption", columns, [[each[name] for name in columns] for each in features], found)
+    return tell_insight(output, "Adoption", columns, [[each[name] for name in columns] for each in features], found)
 
 
 @insights.command
@@ -143,7 +151,7 @@ def adoption(*, about: About = _ABOUT, output: Shape = "table") -> int:
 def churn(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table") -> int:
     """List the users by the chance that they are gone, the highest first, and why."""
     found = with_library(lambda lib: lib.customers().churn(about.question(), limit=limit))
-    return _tell_people(output, "Churn risk", ["risk", "expected_days", "active_days", "last_at", "reasons"], found)
+    return tell_people(output, "Churn risk", ["risk", "expected_days", "active_days", "last_at", "reasons"], found)
 
 
 @insights.command
@@ -152,7 +160,7 @@ def segments(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "tabl
     """List the users with their segments, the most credits first."""
     found = with_library(lambda lib: lib.customers().segments(about.question(), limit=limit))
     columns = ["segment", "recency", "frequency", "money", "credits", "declared"]
-    return _tell_people(output, "Segments", columns, found)
+    return tell_people(output, "Segments", columns, found)
 
 
 @insights.command
@@ -160,7 +168,7 @@ def segments(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "tabl
 def upsell(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table") -> int:
     """List the users that may want another plan, and why."""
     found = with_library(lambda lib: lib.customers().upsell(about.question(), limit=limit))
-    return _tell_people(output, "Upsell", ["plan", "best", "credits", "growth", "reasons"], found)
+    return tell_people(output, "Upsell", ["plan", "best", "credits", "growth", "reasons"], found)
 
 
 @insights.command
@@ -173,6 +181,8 @@ def make() -> None:
         require_extra()
         await lib.insight_jobs().hourly()
         await lib.insight_jobs().daily()
+        await lib.operations_jobs().watch()
+        await lib.operations_jobs().daily()
 
     with_library(work)
     console.print("made")
@@ -217,32 +227,3 @@ def _amount(of: str) -> ForecastAmount:
     if of not in {"requests", "tokens", "credits", "cost"}:
         raise InvalidError("of must be requests, tokens, credits or cost", param="of")
     return of  # type: ignore[return-value]
-
-
-def _tell_people(output: Shape, title: str, columns: Sequence[str], found: Insight) -> int:
-    rows = [[each.user_id, *(_plain(each.facts.get(name), output) for name in columns)] for each in found.result.people]
-    return _tell(output, title, ["user", *columns], rows, found)
-
-
-def _plain(value: Any, output: Shape) -> Any:
-    if output == "json" or not isinstance(value, list):
-        return value
-    return "; ".join(map(str, cast("list[Any]", value)))
-
-
-def _tell(output: Shape, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], found: Insight) -> int:
-    """Print rows with their evidence; return 1 if there was too little data for any."""
-    evidence = found.result.evidence
-    if output == "json":
-        from dataclasses import asdict
-
-        tell(output, title, columns, rows, enough=found.result.enough, made_at=found.made_at, evidence=asdict(evidence))
-    else:
-        tell(output, title, columns, rows)
-        errors.print(
-            f"Method: {evidence.method}. Sample: {evidence.sample} {evidence.sampled}, until {evidence.end:%Y-%m-%d}."
-        )
-        errors.print(f"Uncertainty: {evidence.uncertainty}.")
-        for limit in evidence.limits:
-            errors.print(f"Limit: {limit}.")
-    return 0 if found.result.enough else 1

@@ -29,7 +29,7 @@ __all__ = ["demo"]
 
 FEATURE = "ai_chat"
 PAPER = "GENERATE_QUESTION_PAPER"
-_PAST = 2500
+_PAST = 4000
 _AT_ONCE = 1000
 
 
@@ -84,7 +84,9 @@ async def _demo(
     from faregate.core.settings import isolated_settings
 
     console.print("Starting gateway, worker and PostgreSQL in a temporary directory …")
-    async with private_stack(directory / "data", keep=keep) as stack, open_client(stack.url, stack.key) as client:
+    settings = {"FAREGATE_LATE_EVENT_DAYS": "70"}
+    started = private_stack(directory / "data", keep=keep, environment=settings)
+    async with started as stack, open_client(stack.url, stack.key) as client:
         users = DemoUsers()
         await _prepare(client, users)
         await _past(client, users)
@@ -93,7 +95,7 @@ async def _demo(
         await _show_balances(client, users)
         found = await run_verify(isolated_settings(data_dir=stack.data_dir))
         show(found)
-        _print_next_steps(stack, keep=keep)
+        _print_next_steps(stack, await _sign_in_link(client) if keep else None)
         return 1 if found.drifts else 0
 
 
@@ -111,6 +113,16 @@ async def _prepare(client: Client, users: DemoUsers) -> None:
     await client.must(
         "POST", f"/api/wallets/{users.low_balance}/grants", {"credits": 3, "source": "bonus", "key": "demo"}
     )
+    await _limit(client, users)
+
+
+async def _limit(client: Client, users: DemoUsers) -> None:
+    """Set quotas and spending limits that nobody reaches, so that the dashboard shows how much of them is used."""
+    for user, limit in zip(users.individuals[:3], (6000, 2000, 3000), strict=True):
+        quota = {"owner_id": user, "meter": "requests", "limit": limit, "period": "month"}
+        await client.must("PUT", "/api/quotas", quota)
+    limits = {"limits": [{"period": "month", "soft": 300, "hard": 5000}]}
+    await client.must("PUT", f"/api/wallets/{users.individuals[3]}/limits", limits)
 
 
 async def _past(client: Client, users: DemoUsers) -> None:
@@ -170,13 +182,21 @@ async def _show_balances(client: Client, users: DemoUsers) -> None:
     print_table("Wallets", ["user", "belongs to", "balance", "held", "free"], rows)
 
 
-def _print_next_steps(stack: Stack, *, keep: bool) -> None:
+async def _sign_in_link(client: Client) -> str:
+    """Return a link that signs in to the dashboard once, within the next hour."""
+    made = await client.must("POST", "/api/session/links", {"expires_in_seconds": 3600})
+    return str(made["url"])
+
+
+def _print_next_steps(stack: Stack, dashboard: str | None) -> None:
+    """Print what to try; `dashboard` is the link to the dashboard of a demonstration that is left running."""
     console.print("\n[bold]What to try next[/]")
-    if keep:
+    if dashboard is not None:
         console.print(
             f"It is still running: {stack.url} (pid {stack.process.pid}; `kill {stack.process.pid}` stops it)"
         )
-        console.print(f"  Dashboard: {stack.url}/dashboard; sign in with the key {stack.key}", soft_wrap=True)
+        console.print(f"  Dashboard, signed in (once, within an hour): {dashboard}", soft_wrap=True)
+        console.print(f"  later: {stack.url}/dashboard, with the key {stack.key}", soft_wrap=True)
         console.print(f'  curl -H "x-server-api-key: {stack.key}" {stack.url}/api/wallets/ada', soft_wrap=True)
         console.print(f"  FAREGATE_DATA_DIR={stack.data_dir} faregate verify", soft_wrap=True)
     else:

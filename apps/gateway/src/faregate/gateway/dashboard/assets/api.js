@@ -38,20 +38,34 @@ function written(value) {
   return JSON.stringify(value);
 }
 
-export async function call(method, path, { query, body, headers = {}, dryRun = false, bare = false } = {}) {
+async function request(method, path, { query, body, headers = {}, dryRun = false }) {
   const sent = { accept: "application/json", ...headers };
   if (csrf && method !== "GET") sent["x-csrf-token"] = csrf;
   if (bearer) sent.authorization = `Bearer ${bearer}`;
   if (dryRun) sent["x-faregate-dry-run"] = "true";
   if (body !== undefined) sent["content-type"] = "application/json";
-  let response;
   try {
-    response = await fetch(address(path, query), {
+    return await fetch(address(path, query), {
       method, headers: sent, credentials: "same-origin", body: body === undefined ? undefined : typeof body === "string" ? body : written(body),
     });
   } catch (error) {
     throw new ApiError(0, `The gateway cannot be reached: ${error.message}`, "unreachable", null, {});
   }
+}
+
+export async function call(method, path, options = {}) {
+  return read(await request(method, path, options), options.bare);
+}
+
+// A file: its name and its content.
+export async function fetchFile(path, { method = "GET", query, body } = {}) {
+  const response = await request(method, path, { query, body });
+  if (!response.ok) await read(response);
+  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") || "")?.[1] || "file";
+  return { name, blob: await response.blob() };
+}
+
+async function read(response, bare = false) {
   const requestId = response.headers.get("x-request-id");
   const text = await response.text();
   let content = {};

@@ -1,7 +1,8 @@
 // Entry: the session, the navigation, and the page of the address.
 import { call, get, setCsrf } from "./api.js";
 import { announce, fill, h, problem } from "./dom.js";
-import { change, go, link, onNavigate, path } from "./state.js";
+import { hush } from "./said.js";
+import { change, go, link, onNavigate, path, zone } from "./state.js";
 import { t } from "./texts.js";
 
 // Page → scope that its first call needs, section of the menu, module.
@@ -9,19 +10,20 @@ const PAGES = {
   overview: ["analytics:read", "look", () => import("./page_overview.js")],
   explore: ["analytics:read", "look", () => import("./page_explore.js")],
   uses: ["usage:read", "look", () => import("./page_uses.js")],
+  insights: ["analytics:read", "look", () => import("./page_insights.js")],
   wallets: ["wallets:read", "operate", () => import("./page_wallets.js")],
   organizations: ["wallets:read", "operate", () => import("./page_organizations.js")],
   holds: ["wallets:read", "operate", () => import("./page_lists.js")],
   features: ["usage:read", "operate", () => import("./page_definitions.js")],
   plans: ["usage:read", "operate", () => import("./page_definitions.js")],
   prices: ["usage:read", "operate", () => import("./page_prices.js")],
-  quotas: ["usage:read", "operate", () => import("./page_lists.js")],
+  quotas: ["usage:read", "operate", () => import("./page_quotas.js")],
   alerts: ["usage:read", "operate", () => import("./page_lists.js")],
   "dead-letters": ["dead-letters:read", "operate", () => import("./page_dead_letters.js")],
-  webhooks: ["webhooks:admin", "administer", () => import("./page_lists.js")],
-  keys: ["keys:admin", "administer", () => import("./page_lists.js")],
+  webhooks: ["webhooks:admin", "administer", () => import("./page_webhooks.js")],
+  keys: ["keys:admin", "administer", () => import("./page_keys.js")],
   audit: ["ops:read", "administer", () => import("./page_lists.js")],
-  system: ["ops:read", "administer", () => import("./page_lists.js")],
+  system: ["ops:read", "administer", () => import("./page_system.js")],
 };
 
 let session = null;
@@ -30,7 +32,9 @@ let leave = null;
 export const may = (scope) => session.scopes.includes(scope);
 
 async function start() {
+  document.querySelector(".skip").textContent = t("skip");
   applyTheme(localStorage.getItem("theme"));
+  if (location.hash.startsWith("#fgs_")) return followLink(location.hash.slice(1));
   try {
     session = (await call("GET", "/api/session", { bare: true })).data;
     setCsrf(session.csrf_token);
@@ -39,6 +43,16 @@ async function start() {
     if (error.status === 401) signIn();
     else fill(root(), problem(error, start));
   }
+}
+
+// A link that signs in is used up by its first visit; its secret does not stay in the address.
+async function followLink(token) {
+  history.replaceState({}, "", `${location.pathname}${location.search}`);
+  try {
+    session = (await call("POST", "/api/session", { headers: { authorization: `Bearer ${token}` }, bare: true })).data;
+    setCsrf(session.csrf_token);
+    render();
+  } catch (error) { signIn(error.message); }
 }
 
 const root = () => document.getElementById("app");
@@ -105,14 +119,33 @@ function menu(now) {
   return h("header", { className: "side" }, h("div", { className: "top" }, h("a", { className: "brand", href: link("overview") }, h("img", { src: "/dashboard/assets/icon.svg", alt: "" }), "Faregate"), open), nav);
 }
 
+// The zone of all times on the page, for pages without the filter bar, too.
+function foot() {
+  const names = ["UTC", ...(Intl.supportedValuesOf ? Intl.supportedValuesOf("timeZone") : [])];
+  const field = h("input", { value: zone(), list: "zones-of-page", className: "small", onchange: (event) => chooseZone(event.target) });
+  return h("footer", { className: "foot" }, h("label", {}, `${t("times_in")} `, field), h("datalist", { id: "zones-of-page" }, names.map((value) => h("option", { value }))));
+}
+
+function chooseZone(field) {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: field.value.trim() || "UTC" });
+    change({ tz: field.value.trim() });
+  } catch {
+    field.setCustomValidity(t("no_zone", { zone: field.value }));
+    field.reportValidity();
+    field.setCustomValidity("");
+  }
+}
+
 async function render() {
   if (!session) return;
+  hush();
   leave?.();
   leave = null;
   const [name = "overview"] = path();
   const found = PAGES[name];
   const main = h("main", { id: "main", tabindex: "-1" });
-  fill(root(), h("div", { className: "shell" }, menu(name), main));
+  fill(root(), h("div", { className: "shell" }, menu(name), h("div", { className: "page" }, main, foot())));
   document.title = `${found ? t(`page_${name}`) : t("not_found")} – Faregate`;
   if (!found) return void fill(main, h("h1", {}, t("not_found")), h("p", {}, h("a", { href: link("overview") }, t("page_overview"))));
   if (!may(found[0])) return void fill(main, h("h1", {}, t(`page_${name}`)), h("div", { className: "notice" }, h("p", {}, t("scope_needed", { scope: found[0] }))));

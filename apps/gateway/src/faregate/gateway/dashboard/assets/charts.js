@@ -16,19 +16,21 @@ function stacked(series) {
   return tops;
 }
 
-// `series`: [{label, values (texts), isRest}]. `onOpen(place)` opens one period.
-export function seriesChart({ periods, unit, of, series, totals, onOpen, cumulative = false, lines = false }) {
+// `series`: [{label, values (texts), isRest}]. `before`: totals of the period before, drawn as a line. `onOpen(place)` opens one period.
+export function seriesChart({ periods, unit, of, series, totals, before = null, onOpen, cumulative = false, lines = false }) {
   const box = h("div", { className: "chart", tabindex: "0", role: "application", "aria-roledescription": t("chart"), "aria-label": t("chart_label") });
   const reading = h("div", { className: "reading", "aria-hidden": "true" });
   const wrapper = h("div", {}, box, reading);
   const shown = cumulative ? series.map((each) => ({ ...each, values: running(each.values) })) : series;
+  const earlier = before && (cumulative ? running(before) : before);
   let place = Math.max(0, periods.length - 1);
   let plot = null;
 
   const describe = (at) => {
     const total = cumulative ? running(totals)[at] : totals[at];
     const parts = shown.map((each) => [each.label, each.values[at]]).filter(([, value]) => Number(value) !== 0);
-    return `${period(periods[at], unit)}: ${amount(of, total)}${parts.length > 1 || (parts[0] && parts[0][0] !== t("total")) ? ` — ${parts.map(([label, value]) => `${label} ${amount(of, value)}`).join(", ")}` : ""}`;
+    const than = earlier && earlier[at] !== undefined ? ` (${t("before", { value: amount(of, earlier[at]) })})` : "";
+    return `${period(periods[at], unit)}: ${amount(of, total)}${than}${parts.length > 1 || (parts[0] && parts[0][0] !== t("total")) ? ` — ${parts.map(([label, value]) => `${label} ${amount(of, value)}`).join(", ")}` : ""}`;
   };
   const read = (at, spoken = false) => {
     if (at === null || at === undefined || at < 0 || at >= periods.length) return;
@@ -65,9 +67,9 @@ export function seriesChart({ periods, unit, of, series, totals, onOpen, cumulat
       series: [{}, ...order.map((each) => ({
         label: shown[each].label, stroke: css(colour(shown[each].isRest ? 8 : each)), width: lines ? 2 : 0, points: { show: false },
         fill: lines ? undefined : css(colour(shown[each].isRest ? 8 : each)), paths: lines ? undefined : uPlot.paths.bars({ size: [0.85, 60], align: 0 }),
-      }))],
+      })), ...(earlier ? [{ label: t("period_before"), stroke: css("--ink"), width: 2, dash: [6, 4], points: { show: false } }] : [])],
       hooks: { setCursor: [(self) => read(self.cursor.idx)] },
-    }, [x, ...order.map((each) => tops[each])], box);
+    }, [x, ...order.map((each) => tops[each]), ...(earlier ? [x.map((_, at) => (earlier[at] === undefined ? null : Number(earlier[at])))] : [])], box);
   };
   let asked = 0;
   const resized = new ResizeObserver(() => {
@@ -107,9 +109,10 @@ export function running(values) {
   return found;
 }
 
-export function legend(series) {
+export function legend(series, before = null) {
   return h("ol", { className: "legend" }, series.map((each, place) =>
-    h("li", {}, h("span", { className: `swatch c${each.isRest ? 8 : place % 9}`, "aria-hidden": "true" }, String(place + 1)), each.label)));
+    h("li", {}, h("span", { className: `swatch c${each.isRest ? 8 : place % 9}`, "aria-hidden": "true" }, String(place + 1)), each.label)),
+  before && h("li", {}, h("span", { className: "swatch dashed", "aria-hidden": "true" }), t("period_before")));
 }
 
 export function summary({ periods, totals, unit, of }) {

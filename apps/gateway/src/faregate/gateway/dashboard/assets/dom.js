@@ -26,7 +26,7 @@ export function announce(text) {
 }
 
 export function download(name, content, type) {
-  const url = URL.createObjectURL(new Blob([content], { type }));
+  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
   const anchor = h("a", { href: url, download: name });
   document.body.append(anchor);
   anchor.click();

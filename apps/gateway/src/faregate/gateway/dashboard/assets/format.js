@@ -24,6 +24,13 @@ export function amount(of, value) {
   return of === "cost" ? usd(value) : of === "credits" || of === "charged" ? credits(value) : integer(value);
 }
 
+// An estimate: digits beyond these would look as if they were known.
+export function estimate(of, value) {
+  if (value === null || value === undefined) return "—";
+  const text = shown(value, { maximumFractionDigits: of === "cost" ? 4 : of === "credits" || of === "charged" ? 2 : 0 });
+  return of === "cost" ? `$${text}` : text;
+}
+
 function clock(options) {
   const key = JSON.stringify([options, zone()]);
   if (!cache.has(key)) cache.set(key, new Intl.DateTimeFormat(locale, { timeZone: zone(), ...options }));

@@ -3,10 +3,11 @@ import { address, curl, exactJson, get } from "./api.js";
 import { announce, copy, empty, fill, h, problem, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
 import { legend, seriesChart, summary } from "./charts.js";
-import { DIMENSIONS, bar, chips, question, unit, within } from "./question.js";
-import { change, link, params } from "./state.js";
-import { saveButton, statementLines, table } from "./tables.js";
+import { DIMENSIONS, barOf, chips, finest, question, unit, unusable, within } from "./question.js";
+import { change, go, link, params } from "./state.js";
+import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
+import { showAllowances, showBusiness, showRunOuts } from "./business.js";
 
 const OF = ["credits", "charged", "requests", "tokens", "cost", "errors"];
 const BY = ["model", "feature", "service", "provider", "user", "organization", "country", "device", "status"];
@@ -31,18 +32,26 @@ export async function render(main, { may }) {
   const query = params();
   const of = OF.includes(query.get("of")) ? query.get("of") : "credits";
   const by = BY.includes(query.get("by")) ? query.get("by") : "model";
-  const asked = { ...question(), groupBy: unit(), by, of, top: 8 };
+  const dims = unusable(of);
+  const asked = { ...question(dims), groupBy: unit(), by, of, top: 8 };
   const fresh = h("span", { className: "fresh", role: "status" });
   const pause = h("button", { "aria-pressed": String(query.get("live") === "0") });
   const tiles = h("ul", { className: "tiles", "aria-label": t("totals") }, TILES.map(() => h("li", { className: "tile" }, skeleton())));
   const chart = h("section", { className: "card", "aria-label": t("chart") }, skeleton(true));
-  const rankings = h("div", { className: "grid" }, h("section", { className: "card" }, skeleton(true)), h("section", { className: "card" }, skeleton(true)));
-  const business = h("section", { className: "card", "aria-label": t("business") }, skeleton());
+  const rankings = h("div", { className: "grid thirds" }, [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true))));
+  const [business, runOuts, allowances] = [0, 1, 2].map(() => h("section", { className: "card" }, skeleton(true)));
   const choose = (label, name, value, all, text) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map((each) => h("option", { value: each, selected: each === value }, t(`${text}_${each}`)))));
 
   fill(main, h("div", { className: "head" }, h("h1", {}, t("page_overview")), h("span", { className: "fill" }), fresh, pause,
     h("button", { onclick: () => copy(curl("/api/analytics/explore", asked)) }, t("copy_curl"))),
-  bar(choose(t("amount"), "of", of, OF, "of"), choose(t("by"), "by", by, BY, "by")), chips(), tiles, chart, rankings, may("wallets:read") ? business : null);
+  barOf(dims, choose(t("amount"), "of", of, OF, "of"), choose(t("by"), "by", by, BY, "by")), chips(dims), tiles, chart, rankings,
+  may("wallets:read") ? [business, h("div", { className: "grid" }, runOuts, allowances)] : runOuts);
+
+  let books = null;
+  const showBooks = (explore) => {
+    if (books) return;
+    books = Promise.all(may("wallets:read") ? [showBusiness(business, explore), showRunOuts(runOuts), showAllowances(allowances)] : [showRunOuts(runOuts)]);
+  };
 
   const show = ({ explore, dashboard }) => {
     fill(tiles, TILES.map(([name, format, suffix, better, amount, split]) => h("li", {}, h("a", { className: "tile", href: link("explore", { of: amount, by: split || by, unit: query.get("unit") }) },
@@ -50,7 +59,7 @@ export async function render(main, { may }) {
       h("span", { className: "value", "data-total": name }, fmt[format](explore.totals[name]), suffix && h("span", { className: "unit" }, ` ${t(suffix)}`)),
       deltaNote(explore.totals[name], explore.before?.[name], format, better)))));
     showChart(explore);
-    if (may("wallets:read")) showBusiness(business, explore.range);
+    showBooks(explore);
     fill(rankings, ranking("services", dashboard.services, "service", "credits"), ranking("models", dashboard.models, "model", "credits"),
       ranking("users", dashboard.topUsers, "userId", "totalCredits"));
     fresh.textContent = t("fresh", { time: fmt.time(new Date()), rolled: explore.freshness.rolledUpAt ? fmt.time(explore.freshness.rolledUpAt) : "—" });
@@ -59,13 +68,17 @@ export async function render(main, { may }) {
 
   const showChart = (explore) => {
     const series = explore.slices.map((each) => ({ label: each.isRest ? t("others") : each.value ?? t("none"), values: each.series, isRest: each.isRest }));
-    const open = (place) => change({ ...within(explore.periods, place, explore.range, asked.groupBy), live: "0" });
+    const open = (place) => {
+      const inside = within(explore.periods, place, explore.range, asked.groupBy);
+      if (finest(asked.groupBy)) go(link("uses", { ...inside, unit: null }));
+      else change({ ...inside, live: "0" });
+    };
     const content = { periods: explore.periods, unit: asked.groupBy, of, series, totals: explore.series, onOpen: open };
     const hasUsage = explore.series.some((each) => Number(each) !== 0);
     fill(chart, h("div", { className: "head" }, h("h2", {}, t("chart_title", { of: t(`of_${of}`), by: t(`by_${by}`) })), h("span", { className: "fill" }),
       h("a", { className: "button small", href: link("explore", { of, by, unit: query.get("unit") }) }, t("open_explore"))),
     hasUsage ? [h("p", { className: "chart-summary" }, summary({ periods: explore.periods, totals: explore.series, unit: asked.groupBy, of })), seriesChart(content), legend(series)]
-      : empty(t("no_usage"), "faregate usage record --user ada --service chat --credits 1"));
+      : empty(t("no_usage"), "faregate usage record requests --user ada"));
   };
 
   const ranking = (name, rows, key, amount) => {
@@ -89,7 +102,7 @@ export async function render(main, { may }) {
   };
   const once = async () => {
     try {
-      const [explore, dashboard] = await Promise.all([get("/api/analytics/explore", asked), get("/api/analytics/dashboard", { ...question(), groupBy: unit() })]);
+      const [explore, dashboard] = await Promise.all([get("/api/analytics/explore", asked), get("/api/analytics/dashboard", { ...question(dims), groupBy: unit() })]);
       show({ explore: explore.data, dashboard: dashboard.data });
     } catch (error) {
       fill(chart, problem(error, once));
@@ -101,14 +114,4 @@ export async function render(main, { may }) {
   if (paused) once();
   else live();
   return () => source?.close();
-}
-
-async function showBusiness(card, { start, end }) {
-  try {
-    const { data } = await get("/api/ledger/statement", { from: start, to: end });
-    fill(card, h("div", { className: "head" }, h("h2", {}, t("business")), h("span", { className: "fill" }), h("a", { className: "button small", href: link("wallets") }, t("page_wallets"))),
-      table([{ key: "name", label: t("line") }, { key: "value", label: t("credits"), num: true, show: (row) => fmt.credits(row.value) }], statementLines(data), { caption: t("business_caption"), name: "statement" }));
-  } catch (error) {
-    fill(card, h("h2", {}, t("business")), problem(error, () => showBusiness(card, { start, end })));
-  }
 }

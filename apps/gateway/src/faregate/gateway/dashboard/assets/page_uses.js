@@ -2,7 +2,7 @@
 import { curl, get } from "./api.js";
 import { copy, empty, facts, fill, h, problem, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
-import { bar, chips, filters, question } from "./question.js";
+import { barOf, chips, question, usable } from "./question.js";
 import { link, path } from "./state.js";
 import { saveButton, table } from "./tables.js";
 import { confirmed } from "./confirm.js";
@@ -15,17 +15,22 @@ export async function render(main, context) {
 
 // The range as moments: the gateway knows where the zone's days begin.
 export async function moments() {
-  const { startDate, endDate, timezone } = question();
+  const { startDate, endDate, timezone } = question({ service: 1, model: 1, provider: 1, feature: 1, userId: 1, organizationId: 1, country: 1, device: 1, status: 1, meter: 1 });
   const { data } = await get("/api/analytics/explore", { startDate, endDate, timezone, top: 1, groupBy: "month", by: "status" });
   return { from: data.range.start, to: data.range.end };
 }
 
+// The filters of the list, and its range: analytics count a use when it is settled.
+async function asked() {
+  const { from, to } = await moments();
+  const { userId, organizationId, feature, ...same } = usable({ meter: true });
+  return { settled_from: from, settled_to: to, user_id: userId, organization_id: organizationId, feature_key: feature, ...same, limit: 100 };
+}
+
 async function list(main) {
   const place = h("section", { className: "card" }, skeleton(true));
-  const given = filters();
-  const ignored = ["service", "provider", "country", "device", "status"].filter((name) => name in given);
-  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_uses"))), bar(), chips(),
-    ignored.length ? h("div", { className: "notice" }, h("p", {}, t("filters_ignored", { names: ignored.map((name) => t(`filter_${name}`)).join(", ") }))) : null, place);
+  const dims = { meter: t("why_meter_uses") };
+  fill(main, h("div", { className: "head" }, h("h1", {}, t("page_uses"))), barOf(dims), chips(dims), place);
   const rows = [];
   const more = async (query) => {
     try {
@@ -39,14 +44,16 @@ async function list(main) {
         { key: "credits_charged", label: t("column_chargedCredits"), num: true, show: (row) => fmt.credits(row.credits_charged) },
         { key: "usage_key", label: t("usage_key"), show: (row) => h("a", { className: "mono", href: link(["uses", row.usage_key]) }, row.usage_key) },
       ], rows, { caption: t("uses_caption", { count: String(rows.length) }), name: "uses" });
-      fill(place, h("div", { className: "head" }, h("h2", {}, t("uses_title")), h("span", { className: "fill" }), h("button", { className: "small", onclick: () => copy(curl("/api/usage", query)) }, t("copy_curl")), saveButton(made)),
+      fill(place, h("div", { className: "head" }, h("h2", {}, t("uses_title")), h("span", { className: "fill" }), h("button", { className: "small", onclick: () => copy(curl("/api/usage", query)) }, t("copy_curl")), rows.length ? saveButton(made) : null),
         rows.length ? made : empty(t("no_uses"), "faregate demo"), meta.next_cursor && h("button", { onclick: () => more({ ...query, cursor: meta.next_cursor }) }, t("more")));
     } catch (error) {
       fill(place, problem(error, () => more(query)));
     }
   };
-  const { from, to } = await moments();
-  await more({ from, to, user_id: given.userId, feature_key: given.feature, organization_id: given.organizationId, model: given.model, limit: 100 });
+  const begin = async () => {
+    try { await more(await asked()); } catch (error) { fill(place, problem(error, begin)); }
+  };
+  await begin();
 }
 
 async function story(main, key, { may }) {

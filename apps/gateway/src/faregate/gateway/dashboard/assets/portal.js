@@ -1,6 +1,7 @@
 // The customers' page: one owner's balance, usage, uses, grants and statement.
-import { ApiError, address, call, get, setBearer } from "./api.js";
-import { download, empty, facts, fill, h, problem, skeleton } from "./dom.js";
+import { ApiError, call, fetchFile, get, setBearer } from "./api.js";
+import { allowanceBars } from "./allowances.js";
+import { dialog, download, empty, facts, fill, h, problem, skeleton } from "./dom.js";
 import * as fmt from "./format.js";
 import { legend, seriesChart, summary } from "./charts.js";
 import { change, onNavigate, params, zone } from "./state.js";
@@ -20,32 +21,44 @@ async function start() {
     return void fill(root(), h("main", { id: "main", className: "sign-in" }, gone ? h("div", { className: "card" }, h("h1", {}, t("failed")), h("p", {}, t("portal_expired"))) : problem(error, start)));
   }
   document.title = me.title;
-  if (me.color) document.documentElement.style.setProperty("--brand", me.color);
+  coloured();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", coloured);
   render();
 }
 
+// The colours of the seller; the ink on them is what can be read better.
+function coloured() {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const brand = (dark && me.color_dark) || me.color;
+  if (!brand) return;
+  const [red, green, blue] = [1, 3, 5].map((at) => (parseInt(brand.slice(at, at + 2), 16) / 255) ** 2.2);
+  const style = document.documentElement.style;
+  style.setProperty("--brand", brand);
+  style.setProperty("--brand-ink", 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff");
+}
+
 async function render() {
-  const by = params().get("by") && !me.hidden.includes(`${params().get("by")}s`) ? params().get("by") : ["feature", "model"].find((each) => !me.hidden.includes(`${each}s`));
+  const by = params().get("by") && !me.hidden.includes(`${params().get("by")}s`) ? params().get("by") : ["feature", "model"].find((each) => !me.hidden.includes(`${each}s`)) || "all";
   const days = { "7": 7, "30": 30, "90": 90 }[params().get("days")] || 30;
   const tomorrow = fmt.addDays(fmt.today(), 1);
   const asked = { startDate: fmt.addDays(tomorrow, -days), endDate: tomorrow, timezone: zone(), by };
-  const [usage, uses, grants, statement] = [0, 1, 2, 3].map(() => h("section", { className: "card" }, skeleton(true)));
+  const [usage, uses, limits, grants, statement] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton(true)));
   const dimensions = ["feature", "model", ...(me.owner_id.startsWith("org:") ? ["user"] : [])].filter((each) => !me.hidden.includes(`${each}s`));
   const select = (label, name, value, all) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map(([key, text]) => h("option", { value: key, selected: key === value }, text))));
   fill(root(), h("main", { id: "main" }, h("div", { className: "head" }, h("h1", {}, me.title), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("portal_until", { time: fmt.time(me.link_expires_at) }))),
     h("ul", { className: "tiles" }, [["free", me.credits], ["balance", me.balance], ["held", me.held]].map(([name, value]) => h("li", {}, h("div", { className: "tile" }, h("span", { className: "label" }, t(name)), h("span", { className: "value", "data-own": name }, fmt.credits(value)), me.plan && name === "free" && h("span", { className: "note" }, `${t("plan")}: ${me.plan}`))))),
     h("div", { className: "bar", role: "search", "aria-label": t("filters") }, select(t("range"), "days", String(days), [["7", t("range_7d")], ["30", t("range_30d")], ["90", t("range_90d")]]), dimensions.length > 1 && select(t("by"), "by", by, dimensions.map((each) => [each, t(`by_${each}`)])), h("label", {}, t("zone"), h("input", { value: zone(), onchange: (event) => change({ tz: event.target.value }) }))),
-    usage, uses, grants, statement));
-  await Promise.all([showUsage(usage, asked, statement), showUses(uses), showGrants(grants)]);
+    usage, uses, limits, grants, statement));
+  await Promise.all([showUsage(usage, asked, statement), showUses(uses), showLimits(limits), showGrants(grants)]);
 }
 
 async function showUsage(place, asked, statement) {
   try {
     const { data } = await get("/api/portal/usage", asked);
-    const series = data.slices.map((each) => ({ label: each.isRest ? t("others") : each.value ?? t("none"), values: each.series, isRest: each.isRest }));
+    const series = data.slices.map((each) => ({ label: each.isRest ? t(asked.by === "all" ? "total" : "others") : each.value ?? t("none"), values: each.series, isRest: each.isRest }));
     const used = data.series.some((each) => Number(each) !== 0);
     const made = table([{ key: "name", label: t(`by_${asked.by}`) }, { key: "requests", label: t("of_requests"), num: true, show: (row) => fmt.integer(row.requests) }, { key: "credits", label: t("of_credits"), num: true, show: (row) => fmt.credits(row.credits) }], data.slices.map((each, number) => ({ ...each, name: series[number].label })), { quiet: true, caption: t(`by_${asked.by}`), name: "usage", total: { name: t("total"), requests: fmt.integer(data.requests), credits: fmt.credits(data.credits) } });
-    fill(place, h("div", { className: "head" }, h("h2", {}, t("portal_burn")), h("span", { className: "fill" }), saveButton(made)), used ? [h("p", { className: "chart-summary" }, summary({ periods: data.periods, totals: data.series, unit: "day", of: "credits" })), seriesChart({ periods: data.periods, unit: "day", of: "credits", series, totals: data.series }), legend(series), made] : empty(t("no_usage")));
+    fill(place, h("div", { className: "head" }, h("h2", {}, t("portal_burn")), h("span", { className: "fill" }), saveButton(made, { formats: ["csv"] })), used ? [h("p", { className: "chart-summary" }, summary({ periods: data.periods, totals: data.series, unit: "day", of: "credits" })), seriesChart({ periods: data.periods, unit: "day", of: "credits", series, totals: data.series }), legend(series), made] : empty(t("no_usage")));
     await showStatement(statement, data);
   } catch (error) { fill(place, problem(error, () => showUsage(place, asked, statement))); }
 }
@@ -55,7 +68,7 @@ async function showUses(place, cursor = null, rows = []) {
     const { data, meta } = await get("/api/portal/uses", { limit: 25, cursor });
     rows.push(...data);
     const made = table([{ key: "executed_at", label: t("time"), show: (row) => fmt.time(row.executed_at) }, !me.hidden.includes("features") && { key: "feature_key", label: t("by_feature") }, me.owner_id.startsWith("org:") && !me.hidden.includes("users") && { key: "user_id", label: t("by_user") }, { key: "credits_charged", label: t("credits"), num: true, show: (row) => fmt.credits(row.credits_charged) }, { key: "explain", label: t("behind"), value: (row) => row.usage_key, show: (row) => explain(row.usage_key) }].filter(Boolean), rows, { quiet: true, caption: t("portal_history"), name: "uses" });
-    fill(place, h("div", { className: "head" }, h("h2", {}, t("portal_history")), h("span", { className: "fill" }), saveButton(made)), rows.length ? made : empty(t("portal_uses_none")), meta.next_cursor && h("button", { onclick: () => showUses(place, meta.next_cursor, rows) }, t("more")));
+    fill(place, h("div", { className: "head" }, h("h2", {}, t("portal_history")), h("span", { className: "fill" }), saveButton(made, { formats: ["csv"] })), rows.length ? made : empty(t("portal_uses_none")), meta.next_cursor && h("button", { onclick: () => showUses(place, meta.next_cursor, rows) }, t("more")));
   } catch (error) { fill(place, problem(error, () => showUses(place, cursor, rows))); }
 }
 
@@ -69,6 +82,14 @@ function explain(key) {
   return place;
 }
 
+async function showLimits(place) {
+  try {
+    const { data } = await get("/api/portal/limits");
+    const named = (limit) => (me.owner_id.startsWith("org:") && limit.kind === "limit" ? limit.member || t("portal_every_member") : limit.kind === "quota" ? limit.meter : t("credits"));
+    fill(place, h("h2", {}, t("portal_limits")), data.length ? allowanceBars(data, named) : empty(t("portal_no_limits")));
+  } catch (error) { fill(place, problem(error, () => showLimits(place))); }
+}
+
 async function showGrants(place) {
   try {
     const { data } = await get("/api/portal/grants");
@@ -76,14 +97,18 @@ async function showGrants(place) {
   } catch (error) { fill(place, problem(error, () => showGrants(place))); }
 }
 
+async function saveStatement(query) {
+  try {
+    const { name, blob } = await fetchFile("/api/portal/statement", { query });
+    download(name, blob, blob.type);
+  } catch (error) { await dialog(t("failed"), () => problem(error)); }
+}
+
 async function showStatement(place, { start, end }) {
   const query = { from: start, to: end };
   try {
     const { data } = await get("/api/portal/statement", query);
-    fill(place, h("div", { className: "head" }, h("h2", {}, t("portal_statement")), h("span", { className: "fill" }), h("button", { onclick: async () => {
-      const answer = await fetch(address("/api/portal/statement", { ...query, format: "csv" }), { headers: { authorization: `Bearer ${token}` } });
-      download("statement.csv", await answer.text(), "text/csv");
-    } }, t("portal_csv")), h("button", { onclick: () => print() }, t("portal_print"))),
+    fill(place, h("div", { className: "head" }, h("h2", {}, t("portal_statement")), h("span", { className: "fill" }), ...["csv", "pdf"].map((format) => h("button", { onclick: () => saveStatement({ ...query, format, timezone: zone() }) }, t(`portal_${format}`))), h("button", { onclick: () => print() }, t("print"))),
     table([{ key: "name", label: t("line") }, { key: "value", label: t("credits"), num: true, show: (row) => fmt.credits(row.value) }], statementLines(data), { caption: t("statement_caption", { from: fmt.time(data.since), to: fmt.time(data.until) }), name: "statement" }));
   } catch (error) { fill(place, problem(error, () => showStatement(place, { start, end }))); }
 }

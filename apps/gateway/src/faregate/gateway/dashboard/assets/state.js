@@ -12,7 +12,7 @@ export function path() {
 }
 
 // Kept when another page is opened: the zone, the range and the filters.
-export const KEPT = ["tz", "range", "from", "to", "service", "model", "provider", "feature", "userId", "organizationId", "country", "device", "status"];
+export const KEPT = ["tz", "range", "from", "to", "service", "model", "provider", "feature", "userId", "organizationId", "country", "device", "status", "meter"];
 
 export function link(page, changes = {}, { keep = true } = {}) {
   const next = new URLSearchParams();

@@ -1,8 +1,9 @@
 // Tables that sort, and are exported as they are shown.
-import { download, h } from "./dom.js";
+import { fetchFile } from "./api.js";
+import { dialog, download, h, problem } from "./dom.js";
 import { t } from "./texts.js";
 
-// A column: {key, label, num, value(row) → text that is exported, show(row) → content}.
+// A column: {key, label, num, value(row) → text that is exported, show(row) → content, file: false for links only}.
 export function table(columns, rows, { caption, quiet = false, total, sort = null, name = "table" } = {}) {
   let order = sort;
   const body = h("tbody");
@@ -33,7 +34,11 @@ export function table(columns, rows, { caption, quiet = false, total, sort = nul
   const element = h("div", { className: "scroll", tabindex: "0", role: "region", "aria-label": caption || name },
     h("table", {}, h("caption", { className: caption && !quiet ? null : "sr" }, caption || name), h("thead", {}, head), body,
       total && h("tfoot", {}, h("tr", {}, columns.map((column) => h("td", { className: column.num ? "num" : null }, total[column.key] ?? ""))))));
-  element.csv = () => csv(columns.map((column) => column.label), sorted().map((row) => columns.map((column) => raw(column, row))));
+  element.columns = columns.filter((column) => column.label && column.file !== false);
+  element.cells = () => sorted().map((row) => element.columns.map((column) => raw(column, row) ?? null));
+  element.sort = () => order;
+  element.tableName = name;
+  element.csv = () => csv(element.columns.map((column) => column.label), element.cells());
   element.save = () => download(`${name}.csv`, element.csv(), "text/csv");
   return element;
 }
@@ -49,8 +54,38 @@ export function csv(head, rows) {
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
-export function saveButton(element) {
-  return h("button", { className: "small", onclick: () => element.save() }, t("export_table"));
+const NUMBER = /^-?\d+(\.\d+)?$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
+function kind(column, cells) {
+  const given = cells.filter((cell) => cell !== null && cell !== "");
+  const every = (form) => given.length > 0 && given.every((cell) => form.test(cell));
+  return column.num && every(NUMBER) ? "number" : !column.num && every(TIME) ? "time" : "text";
+}
+
+// The table as the gateway writes it into a file: the same columns, rows and order.
+function sent(element, format) {
+  const rows = element.cells().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
+  const labels = element.columns.map((column) => column.label);
+  const columns = element.columns.map((column, place) => ({ name: labels.indexOf(column.label) === place ? column.label : `${column.label} (${place + 1})`, kind: kind(column, rows.map((row) => row[place])) }));
+  const typed = rows.map((row) => row.map((cell, place) => (cell === "" && columns[place].kind !== "text" ? null : cell)));
+  const name = element.tableName.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60) || "table";
+  return fetchFile("/api/tables", { method: "POST", body: { name, format, columns, rows: typed } });
+}
+
+async function save(element, format, source) {
+  try {
+    if (!source && format === "csv") return element.save();
+    const { name, blob } = source ? await fetchFile(...source(format, element.sort())) : await sent(element, format);
+    download(name, blob, blob.type);
+  } catch (error) {
+    await dialog(t("failed"), () => problem(error));
+  }
+}
+
+// Buttons that save what the table shows. `source(format, order)`: path and query of the call that answers the same question.
+export function saveButton(element, { formats = ["csv", "xlsx", "parquet"], source = null } = {}) {
+  return h("span", { className: "saves", role: "group", "aria-label": t("export") }, formats.map((format) => h("button", { className: "small", onclick: () => save(element, format, source) }, t(`format_${format}`))));
 }
 
 // The lines of a statement, in the order in which they add up.

@@ -238,4 +238,5 @@ def alert_of(anomaly: Anomaly) -> Alert:
         emails=(),
         fired_at=anomaly.found_at,
         notice=anomaly.reason["sentence"] + about,
+        about="anomaly",
     )

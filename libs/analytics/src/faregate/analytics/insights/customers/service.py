@@ -37,9 +37,12 @@ from faregate.analytics.question.calendar import period_at, periods_of
 from faregate.analytics.question.filters import Question
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
+from faregate.core.errors import InvalidError
+from faregate.core.redaction.scrubbing import CREDENTIAL, is_credential
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.features.plans import Plan
+from faregate.wire.ids import check_external_id
 
 __all__ = ["CohortUnit", "CustomerService"]
 
@@ -126,7 +129,13 @@ class CustomerService:
         )
 
     async def put_rule(self, rule: SegmentRule) -> None:
-        """Declare a segment; a rule of the same name is replaced. Results that are made from now on contain it."""
+        """Declare a segment; a rule of the same name is replaced. Results that are made from now on contain it.
+
+        Raises:
+            InvalidError: the name is not a valid id, or looks like a credential.
+        """
+        if is_credential(check_external_id(rule.name, param="name")):
+            raise InvalidError(f"name {CREDENTIAL}", param="name")
         async with self._database.transaction() as session:
             await self._repository.put_rule(session, rule, now=self._clock.now())
 

@@ -117,12 +117,14 @@ def _use(state: _State, wallet: WalletOutlook, wanted: Mapping[str, Decimal], st
     allowed = _allowed(state, wallet.caps, total)
     if allowed < total and state.capped_at is None:
         state.capped_at = _within(start, until, allowed / total)
-    paid = Decimal(0)
+    paid = missing = Decimal(0)  # what is missing is not what was allowed less what was paid: shares are rounded
     for feature, credits in wanted.items():
-        paid += _pay(state, wallet, feature, credits * allowed / total, start)
+        asked = credits * allowed / total
+        given = _pay(state, wallet, feature, asked, start)
+        paid, missing = paid + given, missing + asked - given
     for period in state.spent:
         state.spent[period] += paid
-    if paid < allowed and state.empty_at is None:
+    if missing > 0 and state.empty_at is None:
         state.empty_at = _within(start, until, paid / total)
 
 

@@ -1,0 +1,1 @@
+"""Budgets of features, models, organisations and the business."""

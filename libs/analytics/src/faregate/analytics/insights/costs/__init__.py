@@ -1,0 +1,1 @@
+"""Return on cost, saving hints and what-if calculations."""

@@ -1,0 +1,1 @@
+"""Objectives, incidents and capacity: insights for those who operate the deployment."""

@@ -1,0 +1,1 @@
+"""Incidents: what changed, whom it hit, what to give back."""

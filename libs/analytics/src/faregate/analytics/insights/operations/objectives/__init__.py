@@ -1,0 +1,1 @@
+"""Service-level objectives with error budgets and burn-rate alerts."""
