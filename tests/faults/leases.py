@@ -28,7 +28,8 @@ from support.gateways import free_port, listening
 __all__ = ["LeasePlan", "LeaseVerdict", "run_campaign"]
 
 GATEWAY_POINTS = ("written", "committed")
-BALANCE = 150
+CREDITS_PER_KILL = 45
+"""About what the uses of one client cost: the wallet is not empty before the last client, which empties it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class LeasePlan:
     client_kills: int = 10
     gateway_kills: int = 4
     users: int = 3
+
+    def kills(self) -> list[int]:
+        """Return the kills of each user's clients."""
+        each, more = divmod(self.client_kills, self.users)
+        return [each + (number < more) for number in range(self.users)]
+
+    def balance(self, number: int) -> int:
+        """Return what a user is granted."""
+        return CREDITS_PER_KILL * (self.kills()[number] + 1)
 
 
 @dataclass
@@ -79,9 +89,8 @@ class _Campaign:
         try:
             await listening(self._port)
             await self._prepare()
-            shares = [self._plan.client_kills // len(self.users)] * len(self.users)
-            shares[0] += self._plan.client_kills - sum(shares)
-            await asyncio.gather(*(self._spend(user, kills) for user, kills in zip(self.users, shares, strict=True)))
+            shares = zip(self.users, self._plan.kills(), strict=True)
+            await asyncio.gather(*(self._spend(user, kills) for user, kills in shares))
         finally:
             gateway.cancel()
             await self._pool.close()
@@ -109,8 +118,8 @@ class _Campaign:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", headers=headers) as http:
             feature = {"strategy": "per_unit", "parameters": {"units": {"calls": 1}}}
             (await http.put(f"/api/features/{LEASE_FEATURE}", json=feature)).raise_for_status()
-            for user in self.users:
-                grant = {"credits": BALANCE, "source": "purchase"}
+            for number, user in enumerate(self.users):
+                grant = {"credits": self._plan.balance(number), "source": "purchase"}
                 (await http.post(f"/api/wallets/{user}/grants", json=grant)).raise_for_status()
 
     async def _spend(self, user: str, kills: int) -> None:
@@ -118,7 +127,7 @@ class _Campaign:
             point = list(CLIENT_POINTS)[number % len(CLIENT_POINTS)]
             nth = self._random.randint(1, 3) if "call" in point or "answer" in point else self._random.randint(1, 20)
             await self._client(user, dies=point, nth=1 if point == "renewed" else nth)
-        await self._client(user)
+        await self._client(user, uses=200)
         await self._client(user, uses=0)
 
     async def _client(self, user: str, *, uses: int = 30, **more: Any) -> ChildProcess:
@@ -147,8 +156,8 @@ async def run_campaign(plan: LeasePlan, database_url: str, directory: Path) -> L
     database = Database(database_url)
     await database.open()
     try:
-        for user in campaign.users:
-            await _judge(database, user, directory / f"{user}.notes", verdict)
+        for number, user in enumerate(campaign.users):
+            await _judge(database, user, directory / f"{user}.notes", verdict, granted=plan.balance(number))
         verdict.faults += Counter(drift.check for drift in (await Verifier(database).verify()).drifts)
     finally:
         await database.close()
@@ -157,7 +166,7 @@ async def run_campaign(plan: LeasePlan, database_url: str, directory: Path) -> L
     return verdict
 
 
-async def _judge(database: Database, user: str, notes: Path, verdict: LeaseVerdict) -> None:
+async def _judge(database: Database, user: str, notes: Path, verdict: LeaseVerdict, *, granted: int) -> None:
     wanted, decided = _noted(notes)
     charges = await _charges(database, user)
     verdict.decided += len(decided)
@@ -175,7 +184,7 @@ async def _judge(database: Database, user: str, notes: Path, verdict: LeaseVerdi
             verdict.faults["charged and wanted by nobody"] += 1
         if charge.shortfall and not late:
             verdict.faults["overspent: a use that its lease did not cover"] += 1
-    if charges and sum(charge.charged for charge in charges.values()) > BALANCE * 1_000_000:
+    if charges and sum(charge.charged for charge in charges.values()) > granted * 1_000_000:
         verdict.faults["overspent: more charged than granted"] += 1
 
 

@@ -296,7 +296,7 @@ class CyclesService:
     async def _find(self, reservation_id: str) -> Reservation:
         async with self._database.transaction(read_only=True) as session:
             found = (await self._credit.find_started(session, [reservation_id])).get(reservation_id)
-        record = exact_json.mapping((found.charge.metadata or {}).get("cycles")) if found is not None else {}
+        record = exact_json.mapping((found.charge.metadata or {}).get("cycles") if found is not None else None)
         if found is None or not record:
             raise not_found(reservation_id)
         return Reservation(found.charge, found.user_id, record, self._clock.now())
