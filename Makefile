@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
+.PHONY: help install demo test prove chaos chaos-leases replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,10 +31,14 @@ test: install ## run all tests on real engines
 prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long
 	@$(BIN)/pytest -q tests/analytics/test_interleavings.py --hypothesis-profile=long
+	@$(BIN)/pytest -q tests/usage/test_lease_schedules.py --hypothesis-profile=long
 	@$(BIN)/faregate bench contention
 
 chaos: install ## settle while everything dies (two minutes; ARGS='--form full' for 1,000 crashes)
 	@$(BIN)/faregate chaos $(ARGS)
+
+chaos-leases: install ## spend leases while their clients and the gateway are killed (ARGS='--client-kills 20': a short form)
+	@PYTHONPATH=tests $(BIN)/python -m faults.leases $(ARGS)
 
 replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker and RabbitMQ: the same money as in one process
 	@FAREGATE_TEST_REPLAY_FILE=$(abspath $(or $(FILE),$(error FILE=… names no recorded trace))) \

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from starlette.routing import Route
 
 from faregate.core.settings import Settings, isolated_settings, variable_names
 from faregate.gateway.container import GatewayContainer
@@ -45,7 +46,11 @@ def calls() -> list[re.Pattern[str]]:
     """Calls of the gateway; a parameter may have any name or value."""
     container = GatewayContainer(settings=isolated_settings(database_url="postgresql://nowhere/none"))
     declared = [operation for controller in container.controllers() for operation, _ in operations_of(controller)]
-    return [re.compile(re.sub(r"\{[^}]*\}", "[^/]+", f"{each.method} {each.path}")) for each in declared]
+    served = [f"{each.method} {each.path}" for each in declared]
+    for route in container.cycles().routes():
+        assert isinstance(route, Route)
+        served += [f"{method} {route.path}" for method in route.methods or ()]
+    return [re.compile(re.sub(r"\{[^}]*\}", "[^/]+", each)) for each in served]
 
 
 @pytest.mark.parametrize(("page", "call"), spans(r"(?:GET|POST|PUT|DELETE) /[^`]+"))

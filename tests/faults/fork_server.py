@@ -19,6 +19,7 @@ from faregate.core.logging import configure_logging
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.failpoints import arm
 from faults import controls
+from faults.lease_roles import spend
 from faults.roles import feed, serve, work
 from faults.strikes import Strike, Striker, track_connections
 
@@ -28,6 +29,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], Aw
     "worker": work,
     "publisher": feed,
     "gateway": serve,
+    "lease client": spend,
 }
 _PR_SET_PDEATHSIG = 1
 

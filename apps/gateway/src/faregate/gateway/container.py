@@ -28,6 +28,7 @@ from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.ingest_rules import IngestRulesController
 from faregate.gateway.controllers.insights import InsightsController
 from faregate.gateway.controllers.keys import KeysController
+from faregate.gateway.controllers.leases import LeasesController
 from faregate.gateway.controllers.lookups import LookupsController
 from faregate.gateway.controllers.meters import MetersController
 from faregate.gateway.controllers.objectives import ObjectivesController
@@ -47,6 +48,8 @@ from faregate.gateway.controllers.usage_events import UsageEventsController
 from faregate.gateway.controllers.views import ViewsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.controllers.webhooks import WebhooksController
+from faregate.gateway.cycles.routes import CyclesRoutes
+from faregate.gateway.cycles.service import CyclesService
 from faregate.gateway.dashboard.oidc import OidcClient
 from faregate.gateway.dashboard.oidc_sign_in import OidcSignIn
 from faregate.gateway.http.dispatch import Dispatcher
@@ -111,7 +114,7 @@ host = FaregateContainer
 
 
 class GatewayContainer(FaregateContainer):
-    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher` and `controllers`."""
+    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher`, `controllers` and `cycles`."""
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
@@ -144,6 +147,7 @@ class GatewayContainer(FaregateContainer):
         host.stories,
         metrics,
     )
+    leases_controller: providers.Provider[LeasesController] = providers.Singleton(LeasesController, host.leases)
     usage_controller: providers.Provider[UsageController] = providers.Singleton(UsageController, host.usage_service)
     wallets_controller: providers.Provider[WalletsController] = providers.Singleton(WalletsController, host.wallets)
     dead_letters_controller: providers.Provider[DeadLettersController] = providers.Singleton(
@@ -269,8 +273,26 @@ class GatewayContainer(FaregateContainer):
     ingest_rules_controller: providers.Provider[IngestRulesController] = providers.Singleton(
         IngestRulesController, host.ingest_rules, host.foreign_ingest
     )
+    cycles: providers.Provider[CyclesRoutes] = providers.Singleton(
+        CyclesRoutes,
+        session_authenticator,
+        limiter,
+        providers.Singleton(
+            CyclesService,
+            host.database,
+            host.usage_service,
+            host.credits,
+            host.wallets,
+            host.catalog,
+            host.clock,
+            credit_price_usd=host.settings.provided.credit_price_usd,
+        ),
+        host.database,
+        host.idempotency,
+    )
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
+        leases_controller,
         usage_controller,
         wallets_controller,
         features_controller,

@@ -48,6 +48,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     app = Starlette(
         routes=[
             *container.dispatcher().routes(controllers),
+            *container.cycles().routes(),
             *documentation_routes(_operations(controllers)),
             *container.oidc_sign_in().routes(),
             *portal_routes(container.portal_links()),

@@ -40,6 +40,9 @@ app.command(
     help="Compare the ingest of feature logs with raw COPY, and time searches.",
 )
 app.command("faregate.benchmarks.commands.dashboard:dashboard", help="Measure the dashboard's size and drawing.")
+app.command(
+    "faregate.benchmarks.commands.lease:lease", help="Time local decisions of a lease, with and without a journal."
+)
 app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
 app.command("faregate.benchmarks.commands.otlp:otlp", help="Record spans of OpenTelemetry, by HTTP.")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         UnreadableReplyError,
     )
     from faregate.client.feature_logger import FeatureLogger
+    from faregate.client.leases.lease import Lease
+    from faregate.client.leases.sync_lease import SyncLease
     from faregate.client.sync import SyncCreditsClient, SyncFeatureLogger
     from faregate.client.testing.fake_credits import FakeCredits, SyncFakeCredits
     from faregate.client.testing.pricing import FakePrice, fixed_credits, one_credit, token_prices
@@ -87,6 +89,8 @@ else:
                 "UnreadableReplyError",
             ],
             "feature_logger": ["FeatureLogger"],
+            "leases.lease": ["Lease"],
+            "leases.sync_lease": ["SyncLease"],
             "sync": ["SyncCreditsClient", "SyncFeatureLogger"],
             "testing.fake_credits": ["FakeCredits", "SyncFakeCredits"],
             "testing.pricing": ["FakePrice", "fixed_credits", "one_credit", "token_prices"],
@@ -129,6 +133,7 @@ __all__ = [
     "InvalidError",
     "KeyConflict",
     "KeyConflictError",
+    "Lease",
     "ModelUsage",
     "Outage",
     "QuotaExceeded",
@@ -142,6 +147,7 @@ __all__ = [
     "SyncCreditsClient",
     "SyncFakeCredits",
     "SyncFeatureLogger",
+    "SyncLease",
     "Unauthenticated",
     "UnauthenticatedError",
     "Unavailable",

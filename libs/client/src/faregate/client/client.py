@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import httpx2
 
@@ -13,6 +14,9 @@ from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import ChargeRequest, Estimate
 from faregate.client.credits_api import CreditsApi, SettleVia
 from faregate.client.enquiries import give_feedback, read_quote_of, recorded_events, wallet_balance
+from faregate.client.leases.journal import left_uses
+from faregate.client.leases.lease import Lease
+from faregate.client.leases.request import LeaseRequest, lease_path, report_body
 from faregate.client.request_bodies import (
     USAGE_PATH,
     record_body,
@@ -24,7 +28,7 @@ from faregate.client.transport.delivery import SettlementDelivery
 from faregate.client.transport.http import GatewayConnection
 from faregate.client.transport.outage import CLOSED, Outage, OutageDebts
 from faregate.client.transport.retrying import Retry
-from faregate.client.transport.spool import SettlementSpool
+from faregate.client.transport.spool import Entry, SettlementSpool
 from faregate.client.values import (
     Authorization,
     Balance,
@@ -36,11 +40,13 @@ from faregate.client.values import (
     read_feature_usage,
 )
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
+from faregate.wire.credits import to_micros
 from faregate.wire.ids import new_uuid7
 
 __all__ = ["CreditsClient", "start_request"]
 
 C = TypeVar("C")
+_REPORT_LIMIT = 1000
 
 
 class CreditsClient:
@@ -56,7 +62,8 @@ class CreditsClient:
         api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage` and `record_events`,
             `wallets:read` for `balance`, `logs:write` for logs).
         broker_url: `amqp(s)://…`; with it, `settle_via_queue` publishes (needs `pip install aiormq`).
-        spool_dir: the directory for settlements while the gateway is unavailable; None keeps them in memory.
+        spool_dir: the directory for settlements while the gateway is unavailable, and for the journals of leases; None keeps
+            them in memory.
         outage: the outage policies of features, by feature. For a feature that is not named, the policy applies that the
             gateway reported at the feature's last start (its `outage_policy`), and before the first start `default_outage`.
         settle_via: how charge sessions settle: "api" answers with the new balance, "queue" does not make the host wait.
@@ -86,6 +93,9 @@ class CreditsClient:
         owed = [(entry.body["usage_key"], entry.feature, entry.debt) for entry in spool.waiting() if entry.debt]
         self._debts = OutageDebts(outage or {}, owed, default=default_outage)
         self._delivery = SettlementDelivery(self._gateway, broker, spool, self._debts, pause_seconds=1.0)
+        self._journals = spool_dir / "leases" if spool_dir is not None else None
+        self._leases: WeakSet[Lease] = WeakSet()
+        self._take_over_journals()
         self._api = CreditsApi(
             self._gateway, self._delivery, self._debts, settle_via or ("queue" if broker_url else "api")
         )
@@ -106,6 +116,8 @@ class CreditsClient:
         Streams of wrapped clients that were neither read to their end nor closed are settled with the usage observed so far.
         """
         await self._api.finish_all(patient=patience_seconds > 0)
+        for lease in list(self._leases):
+            await lease.close() if patience_seconds > 0 else lease.abandon()
         await self._delivery.aclose(patience_seconds=patience_seconds)
         await self._gateway.aclose()
 
@@ -332,6 +344,49 @@ class CreditsClient:
             metadata=metadata,
         )
 
+    def lease(
+        self,
+        feature: str,
+        *,
+        user: str,
+        credits: Decimal | int,
+        ttl_seconds: int = 60,
+        report_seconds: float = 0.5,
+        fsync: bool = False,
+        organization: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Lease:
+        """Take a block of credits and decide uses locally: `async with credits.lease("search", user="ada", credits=100) as lease:`.
+
+        `lease.use(0.25)` decides in microseconds. What is used is charged within about `report_seconds`, each use once by its key;
+        the block is renewed and topped up in the background, and the rest of it returns at the end of the block of code. If this
+        process is killed, the block returns after at most `ttl_seconds`; with a `spool_dir` the next client reports what was used.
+
+        Args:
+            credits: the size of the block; it is held on the payer's wallet while the lease lasts.
+            ttl_seconds: the lifetime of the lease should this process end (1 to 86,400).
+            report_seconds: how long a use may wait to be reported, at most a quarter of `ttl_seconds`.
+            fsync: wait for the disk at each use, so that the journal survives a crash of the machine, too.
+
+        Raises (on entry):
+            InsufficientCreditsError: the wallet has fewer free credits than the block.
+            AccessRefusedError, UnknownFeatureError, QuotaExceededError, UnavailableError.
+        """
+        request = LeaseRequest(
+            feature,
+            user,
+            str(new_uuid7()),
+            to_micros(credits),
+            ttl_seconds,
+            report_seconds,
+            fsync=fsync,
+            organization_id=organization,
+            metadata=metadata,
+        )
+        lease = Lease(self._gateway, self._delivery, request.check(), self._journals)
+        self._leases.add(lease)
+        return lease
+
     def charge(
         self,
         feature: str,
@@ -402,6 +457,14 @@ class CreditsClient:
             )
 
         return wrap_sdk(client, charger, unmetered=unmetered, asynchronous=True)
+
+    def _take_over_journals(self) -> None:
+        """Put what dead processes have used of their leases and not reported into the spool."""
+        for left in left_uses(self._journals):
+            for start in range(0, len(left.uses), _REPORT_LIMIT):
+                body = report_body(left.uses[start : start + _REPORT_LIMIT])
+                self._delivery.keep(Entry(lease_path(left.lease_id, "report"), body))
+            left.remove()
 
     async def drain(self) -> bool:
         """Send the spool now; return whether it is empty afterwards. The spool is also sent in the background."""

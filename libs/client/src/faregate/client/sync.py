@@ -21,6 +21,7 @@ from faregate.client.charge_request import Estimate
 from faregate.client.client import CreditsClient
 from faregate.client.credits_api import SettleVia
 from faregate.client.feature_logger import FeatureLogger
+from faregate.client.leases.sync_lease import SyncLease
 from faregate.client.sync_charge_handle import SyncChargeHandle
 from faregate.client.transport.outage import CLOSED, Outage
 from faregate.client.transport.retrying import Retry
@@ -270,6 +271,33 @@ class SyncCreditsClient(_SyncFacade[CreditsClient]):
             user_email=email,
             ttl_seconds=ttl_seconds,
             metadata=metadata,
+        )
+
+    def lease(
+        self,
+        feature: str,
+        *,
+        user: str,
+        credits: Decimal | int,
+        ttl_seconds: int = 60,
+        report_seconds: float = 0.5,
+        fsync: bool = False,
+        organization: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> SyncLease:
+        """See `CreditsClient.lease`: `with credits.lease("search", user="ada", credits=100) as lease:`."""
+        return SyncLease(
+            self._background,
+            self._client.lease(
+                feature,
+                user=user,
+                credits=credits,
+                ttl_seconds=ttl_seconds,
+                report_seconds=report_seconds,
+                fsync=fsync,
+                organization=organization,
+                metadata=metadata,
+            ),
         )
 
     def charge(

@@ -157,6 +157,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     )
     directory = usage.container.directory
     usage_service = usage.container.service
+    leases = usage.container.leases
     catalog = usage.container.catalog
     wallets = usage.container.wallets
     organizations = usage.container.organizations

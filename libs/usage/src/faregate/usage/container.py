@@ -36,6 +36,7 @@ from faregate.usage.interfaces import (
     NoHistory,
     NoQuotas,
 )
+from faregate.usage.leases.service import LeaseService
 from faregate.usage.meters.catalog import MeterCatalog
 from faregate.usage.price_book.event_prices import EventPrices
 from faregate.usage.price_book.repository import PriceRepository
@@ -68,7 +69,7 @@ def all_strategies(
 
 class UsageContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects`, `credit` and `clock`; takes `extra_strategies`, `directory`, `quotas`
-    and `hold_history`; exports `service`, `catalog`, `factory`, `price_service`, `repricer`, `members`,
+    and `hold_history`; exports `service`, `leases`, `catalog`, `factory`, `price_service`, `repricer`, `members`,
     `organizations`, `wallets`, `recorder`, `history` and `partitions`.
     """
 
@@ -203,6 +204,15 @@ class UsageContainer(containers.DeclarativeContainer):
     ingest_rules: providers.Provider[IngestRules] = providers.Singleton(IngestRules, database, definitions, catalog)
     foreign_ingest: providers.Provider[ForeignIngest] = providers.Singleton(
         ForeignIngest, database, ingest_rules, recorder, service
+    )
+    leases: providers.Provider[LeaseService] = providers.Singleton(
+        LeaseService,
+        database,
+        service,
+        credit,
+        settled_events,
+        clock,
+        grace_seconds=settings.provided.lease_grace_seconds,
     )
 
 

@@ -87,8 +87,12 @@ class RateLimiter:
         Raises:
             RateLimitedError: the limit of this minute is used up.
         """
+        return await self.count(principal, reading=operation.method == "GET")
+
+    async def count(self, principal: Principal, *, reading: bool) -> Mapping[str, str]:
+        """Count one request to a path of a foreign protocol; see `take`."""
         limit = self._rules.of(principal)
-        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=operation.method == "GET")
+        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=reading)
 
     async def refuse(self, address: str | None) -> None:
         """Count one wrong credential of an address.

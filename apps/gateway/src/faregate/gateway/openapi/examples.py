@@ -23,6 +23,7 @@ _USAGES = [{"ai_model": "gpt-4o", "input_tokens": 1200, "output_tokens": 350}]
 _USE: dict[str, Any] = {"user_id": "user-1", "feature_endpoint_value": "ai_chat_v1"}
 _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "StartBody": {**_USE, "estimated_usages": _USAGES},
+    "LeaseBody": {**_USE, "credits": 100, "ttl_seconds": 60},
     "EndMultimodelBody": {**_USE, "usages": _USAGES},
     "FeatureDocument": {"name": "AI chat", "strategy": "token_priced", "min_credits": 1},
     "ReplayBody": {"since": "2026-01-31T12:00:00Z"},

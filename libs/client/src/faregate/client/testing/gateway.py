@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import httpx2
 
+from faregate.client.leases.request import LEASES_PATH
 from faregate.client.request_bodies import (
     END_PATH,
     EVENTS_PATH,
@@ -22,6 +23,7 @@ from faregate.client.request_bodies import (
 from faregate.client.testing.bodies import check_ids, check_start, lines_in, request_identity
 from faregate.client.testing.book import FakeBook, FakeUse, RefusedError
 from faregate.client.testing.events import event_identity, event_problem
+from faregate.client.testing.fake_leases import FakeLeases
 from faregate.client.testing.pricing import FakePrice, Pricing, price_of, token_prices
 from faregate.wire import clock, exact_json
 from faregate.wire.ids import new_uuid7
@@ -74,6 +76,7 @@ class FakeGateway:
             USAGE_PATH: self._record,
             FEEDBACK_PATH: self._rate,
         }
+        self._leases = FakeLeases(self._book, self._now)
 
     async def __call__(self, request: httpx2.Request) -> httpx2.Response:
         """Answer one request."""
@@ -91,6 +94,8 @@ class FakeGateway:
         try:
             if path == END_PATH and request.headers.get("prefer") == "respond-async":
                 return self._enqueue(exact_json.mapping(body))
+            if path.startswith(LEASES_PATH):
+                return self._lease(path, exact_json.mapping(body))
             return self._calls[path](exact_json.mapping(body))
         except RefusedError as refusal:
             return _refusal(refusal)
@@ -222,6 +227,15 @@ class FakeGateway:
             "details": price.details,
         }
         return _answer(200, {"status": "quoted", **facts})
+
+    def _lease(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
+        if path != LEASES_PATH:
+            lease_id, _, action = path.removeprefix(f"{LEASES_PATH}/").rpartition("/")
+            return _answer(200, self._leases.answer(lease_id, action, body))
+        check_ids(body, "user_id", "feature_endpoint_id", "lease_id")
+        check_start(body)
+        self._require_access(body["user_id"], body["feature_endpoint_id"])
+        return _answer(201, self._leases.take(body, self.members.get(body["user_id"])))
 
     def _wallet(self, owner_id: str) -> httpx2.Response:
         facts: dict[str, Any] = {

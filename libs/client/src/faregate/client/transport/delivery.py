@@ -79,6 +79,12 @@ class SettlementDelivery:
         if not self._spool.durable:
             _log_lost(entry)
 
+    def note_refused(self, path: str, data: Mapping[str, Any]) -> None:
+        """Write down the uses of a report that the gateway refused one by one (`code` and `detail` of each in its answer)."""
+        for use in map(exact_json.mapping, data.get("uses", ())):
+            if use.get("code") is not None:
+                self._spool.refuse(Entry(path, {"usage_key": use["usage_key"]}), f"{use['code']}: {use['detail']}")
+
     def wake(self) -> None:
         """Start sending the spool in the background unless it is empty or being sent."""
         if not self._closed and self._spool.waiting() and not is_running(self._drainer):
@@ -131,7 +137,7 @@ class SettlementDelivery:
             self._draining.release()
 
     async def _hand_over(self, entry: Entry) -> By:
-        if self._broker is not None:
+        if self._broker is not None and entry.path in _QUEUES:
             try:
                 key = exact_json.mapping(entry.body).get("usage_key")
                 await self._broker.publish(_QUEUES[entry.path], exact_json.dumps(entry.body), correlation_id=key)
@@ -140,6 +146,7 @@ class SettlementDelivery:
             else:
                 return "broker"
         data = await self._gateway.post(HttpCall(entry.path, entry.body, {"prefer": "respond-async"}))
+        self.note_refused(entry.path, data)
         if self._on_answer is not None:
             self._on_answer(data)
         return "gateway"

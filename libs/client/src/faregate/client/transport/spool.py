@@ -18,6 +18,7 @@ from threading import RLock
 from typing import IO, Any
 from zlib import crc32
 
+from faregate.client.transport.private_files import open_private
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
@@ -124,7 +125,7 @@ class SettlementSpool:
         )
         if self._directory is None:
             return
-        with self._lock, open(self._directory / "refused.jsonl", "ab", opener=_private) as file:
+        with self._lock, open(self._directory / "refused.jsonl", "ab", opener=open_private) as file:
             file.write(exact_json.dumps({"reason": reason, "path": entry.path, "body": entry.body}) + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -146,7 +147,7 @@ class SettlementSpool:
 
     def _new_file(self, directory: Path) -> IO[bytes]:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._active = open(directory / f"{new_uuid7()}.spool", "xb", opener=_private)  # noqa: SIM115
+        self._active = open(directory / f"{new_uuid7()}.spool", "xb", opener=open_private)  # noqa: SIM115
         fcntl.flock(self._active, fcntl.LOCK_EX)
         folder = os.open(directory, os.O_RDONLY)
         try:
@@ -191,10 +192,3 @@ def _content(line: bytes) -> Mapping[str, Any] | None:
     if not line.endswith(b"\n") or checksum != b"%08x" % crc32(text):
         return None
     return exact_json.mapping(exact_json.loads_lenient(text))
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file readable and writable by its owner only, independent of the umask."""
-    handle = os.open(path, flags, 0o600)
-    os.fchmod(handle, 0o600)
-    return handle

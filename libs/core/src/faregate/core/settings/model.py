@@ -313,6 +313,14 @@ class Settings(BaseSettings):
         description="how long a hold lasts unless the feature or the call says otherwise",
         examples=["3600"],
     )
+    lease_grace_seconds: int = Field(
+        default=604_800,
+        ge=0,
+        le=31_536_000,
+        description="how long after the end of a lease its uses can still be reported; they are charged to the free credits and "
+        "flagged late",
+        examples=["604800"],
+    )
     allow_unstarted: bool = Field(
         default=True,
         description="settle uses for which no start was recorded (flagged no_hold) instead of refusing them",

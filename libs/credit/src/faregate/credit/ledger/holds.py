@@ -7,6 +7,7 @@ from typing import Any
 
 from faregate.credit.errors import (
     AlreadySettledError,
+    SpendingLimitError,
     UsageKeyConflictError,
     WalletClosedError,
     WalletFrozenError,
@@ -19,7 +20,7 @@ from faregate.credit.ledger.limits import check_limits
 from faregate.credit.ledger.states import ChargeState, ChargeStatus, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import expire_lapsed
 
-__all__ = ["HoldRequest", "extend_hold", "open_hold", "require_active", "void_hold"]
+__all__ = ["HoldRequest", "draw_from_hold", "extend_hold", "open_hold", "renew_hold", "require_active", "void_hold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def open_hold(book: Book, request: HoldRequest) -> ChargeState:
         limit_scopes=request.limit_scopes,
         warned=tuple(warned),
     )
-    _reserve(book, wallet, charge)
+    _reserve(book, wallet, charge, charge.hold)
     book.count_limits(charge, held=charge.hold)
     book.touch_charge(charge)
     return charge
@@ -90,6 +91,44 @@ def extend_hold(book: Book, charge: ChargeState, ttl_seconds: int) -> datetime:
     charge.expires_at = max(wanted, charge.expires_at or wanted)
     book.touch_charge(charge)
     return charge.expires_at
+
+
+def renew_hold(book: Book, charge: ChargeState, *, ttl_seconds: int, amount: int | None = None) -> None:
+    """Extend an open hold, and raise it towards `amount` as far as free credits and spending limits allow; never lower it.
+
+    Raises:
+        AlreadySettledError, HoldClosedError: the hold is not open.
+        WalletFrozenError, WalletClosedError: the wallet accepts no holds; nothing is changed.
+    """
+    _require_open(charge)
+    wallet = book.wallets[charge.wallet_id]
+    require_active(wallet)
+    extend_hold(book, charge, ttl_seconds)
+    more = min((amount or 0) - charge.hold, wallet.free_for(charge.feature_key))
+    if more <= 0 or _is_limited(book, charge, more):
+        return
+    charge.hold += more
+    _reserve(book, wallet, charge, more)
+    book.count_limits(charge, held=more)
+
+
+def draw_from_hold(book: Book, charge: ChargeState, amount: int) -> None:
+    """Make up to `amount` of an open hold free, for a charge that follows under the same lock; the rest stays held."""
+    wallet = book.wallets[charge.wallet_id]
+    drawn = left = min(amount, charge.hold)
+    for grant_id, held in list(charge.hold_grants.items()):
+        part = min(left, held)
+        wallet.grants[grant_id].held -= part
+        wallet.earmarked += part
+        charge.hold_grants[grant_id] = held - part
+        left -= part
+        book.touch_grant(wallet.grants[grant_id])
+    charge.hold_grants = {grant_id: held for grant_id, held in charge.hold_grants.items() if held}
+    charge.hold -= drawn
+    wallet.held -= drawn
+    book.count_limits(charge, held=-drawn)
+    book.touch(wallet)
+    book.touch_charge(charge)
 
 
 def void_hold(book: Book, charge: ChargeState, *, reason: str | None) -> ChargeState:
@@ -112,10 +151,18 @@ def require_active(wallet: WalletState) -> None:
         raise WalletClosedError
 
 
-def _reserve(book: Book, wallet: WalletState, charge: ChargeState) -> None:
-    """Reserve the hold: first from grants restricted to this feature, in burn order, the rest from the free credits."""
-    wallet.held += charge.hold
-    left = charge.hold
+def _is_limited(book: Book, charge: ChargeState, amount: int) -> bool:
+    try:
+        check_limits(book.limits_of(charge.limit_scopes), amount)
+    except SpendingLimitError:
+        return True
+    return False
+
+
+def _reserve(book: Book, wallet: WalletState, charge: ChargeState, amount: int) -> None:
+    """Reserve `amount`: first from grants restricted to this feature, in burn order, the rest from the free credits."""
+    wallet.held += amount
+    left = amount
     for grant in burn_order(wallet.grants.values(), now=book.now) if wallet.earmarked else ():
         if grant.features is None or not grant.usable_for(charge.feature_key):
             continue
@@ -123,7 +170,7 @@ def _reserve(book: Book, wallet: WalletState, charge: ChargeState) -> None:
         if take > 0:
             grant.held += take
             wallet.earmarked -= take
-            charge.hold_grants[grant.grant_id] = take
+            charge.hold_grants[grant.grant_id] = charge.hold_grants.get(grant.grant_id, 0) + take
             left -= take
             book.touch_grant(grant)
     if charge.expires_at is not None:

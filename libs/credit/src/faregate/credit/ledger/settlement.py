@@ -8,7 +8,7 @@ from faregate.credit.errors import UsageKeyConflictError, insufficient_credits
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
-from faregate.credit.ledger.holds import require_active
+from faregate.credit.ledger.holds import draw_from_hold, require_active
 from faregate.credit.ledger.limits import check_limits
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag, TransferNote, WalletState
 from faregate.credit.ledger.time_effects import expire_lapsed
@@ -41,6 +41,7 @@ class PostingRequest:
         flags: flags set by pricing and parsing (`UNPRICED`, `KEYLESS`, `INCONSISTENT`).
         started_wallet_id: the payer, if the caller has read the charge.
         opening: creates the charge if the key is unknown.
+        drawn_from: the usage key of the hold that pays for a use that was never started (a lease).
         in_full: refuse instead of posting a shortfall (for a direct use or debit, where nothing was consumed yet).
         actor, reason: who debits an amount, and why; not needed for a use.
     """
@@ -53,6 +54,7 @@ class PostingRequest:
     flags: Flag = NO_FLAGS
     started_wallet_id: int | None = None
     opening: ChargeOpening | None = None
+    drawn_from: str | None = None
     in_full: bool = False
     duration_ms: int | None = None
     metadata: Mapping[str, Any] | None = None
@@ -73,7 +75,8 @@ def settle(book: Book, request: PostingRequest) -> tuple[ChargeState, bool]:
     """Settle one use; return its charge and whether this was a replay that changed nothing.
 
     Charges `min(chargeable, hold + free)`; the rest is shortfall. After a void or an expiry the hold is released, and the
-    settlement is flagged `late`; a settlement without a start is flagged `no_hold`.
+    settlement is flagged `late`; a settlement without a start is flagged `no_hold`. A use that is drawn from a hold takes its
+    credits from there; after the end of that hold it is charged to the free credits and flagged `late`.
 
     Raises:
         UsageKeyConflictError: the key was already settled with different usage.
@@ -87,6 +90,7 @@ def settle(book: Book, request: PostingRequest) -> tuple[ChargeState, bool]:
         return charge, True
     if charge is None:
         charge = _unstarted(book, request)
+        _draw(book, charge, request)
     if request.in_full:
         _require_cover(book, charge, request.chargeable)
     flags = _flags(charge, request)
@@ -165,10 +169,20 @@ def _unstarted(book: Book, request: PostingRequest) -> ChargeState:
     )
 
 
+def _draw(book: Book, charge: ChargeState, request: PostingRequest) -> None:
+    """Take the credits of a use from the hold that it is drawn from, and flag the use."""
+    if request.drawn_from is None:
+        return
+    hold = book.charges[request.drawn_from]
+    if hold.status is not ChargeStatus.OPEN:
+        charge.flags = Flag.LATE
+        return
+    charge.flags = Flag.OVER_HOLD if request.chargeable > hold.hold else NO_FLAGS
+    draw_from_hold(book, hold, request.chargeable)
+
+
 def _flags(charge: ChargeState, request: PostingRequest) -> Flag:
-    flags = request.flags
-    if charge.flags:
-        flags |= charge.flags & Flag.NO_HOLD
+    flags = request.flags | charge.flags
     if charge.status in {ChargeStatus.VOIDED, ChargeStatus.EXPIRED}:
         flags |= Flag.LATE
     if charge.status is ChargeStatus.OPEN and request.chargeable > charge.hold:

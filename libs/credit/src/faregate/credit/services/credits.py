@@ -16,7 +16,14 @@ from faregate.credit.errors import UnknownGrantError, UnknownWalletError, unknow
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.grants import GrantSpec, add_grant, void_grant
-from faregate.credit.ledger.holds import HoldRequest, extend_hold, open_hold, require_active, void_hold
+from faregate.credit.ledger.holds import (
+    HoldRequest,
+    extend_hold,
+    open_hold,
+    renew_hold,
+    require_active,
+    void_hold,
+)
 from faregate.credit.ledger.settlement import PostingRequest, settle
 from faregate.credit.ledger.states import ChargeState, GrantUse, WalletState
 from faregate.credit.services.ledger_session import LedgerSession
@@ -163,7 +170,8 @@ class CreditService:
         wallet_ids = {request.wallet_id for request in requests}
         scopes = [scope for request in requests if request.opening for scope in request.opening.limit_scopes]
         keys = [request.usage_key for request in requests]
-        book = await self._lock(session, wallet_ids, keys=keys, seen=seen, scopes=scopes)
+        holds = {request.drawn_from for request in requests if request.drawn_from is not None}
+        book = await self._lock(session, wallet_ids, keys=[*keys, *holds], seen=seen, scopes=scopes)
         await self._load_for(session, book, requests)
         outcomes = [_attempt(lambda request: SettledCharge(*settle(book, request)), request) for request in requests]
         await self._ledger_session.write(session, book)
@@ -191,6 +199,18 @@ class CreditService:
             UnknownUsageKeyError, AlreadySettledError, HoldClosedError.
         """
         return await self._on_charge(session, usage_key, lambda book, charge: extend_hold(book, charge, ttl_seconds))
+
+    async def renew(
+        self, session: AsyncSession, usage_key: str, *, ttl_seconds: int, amount: int | None = None
+    ) -> HoldResult:
+        """Extend an open hold and raise it towards `amount` micro-credits, as far as the wallet and its limits allow.
+
+        Raises:
+            UnknownUsageKeyError, AlreadySettledError, HoldClosedError, WalletFrozenError, WalletClosedError.
+        """
+        return await self._on_charge(
+            session, usage_key, lambda book, charge: renew_hold(book, charge, ttl_seconds=ttl_seconds, amount=amount)
+        )
 
     async def grant(self, session: AsyncSession, owner_id: str, spec: GrantSpec) -> tuple[Grant, Wallet, bool]:
         """Add a grant to a wallet, creating the wallet if needed; each key adds it once (True for a replay)."""
@@ -400,7 +420,7 @@ class CreditService:
         wallet_id = (await self.get_charge(session, usage_key)).wallet_id
         book = await self._lock(session, [wallet_id], keys=[usage_key])
         charge = book.charges[usage_key]
-        if charge.hold_grants:
+        if charge.hold_grants or book.wallets[wallet_id].earmarked:
             await self._ledger.load_grants(session, book, [wallet_id])
         change(book, charge)
         await self._ledger_session.write(session, book)

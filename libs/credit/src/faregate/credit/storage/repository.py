@@ -82,7 +82,8 @@ class LedgerRepository:
         keys = sorted(set(usage_keys))
         opened = {key: seen[key] for key in keys if key in seen and seen[key].status is ChargeStatus.OPEN}
         ends = [opened[key].expires_at if key in opened else None for key in keys]
-        rows = await self._database.rows(session, sql.READ_CHANGED_CHARGES, keys=keys, ends=ends)
+        holds = [opened[key].hold if key in opened else None for key in keys]
+        rows = await self._database.rows(session, sql.READ_CHANGED_CHARGES, keys=keys, ends=ends, holds=holds)
         return {**opened, **_by_key(rows)}
 
     async def due_charges(

@@ -65,14 +65,16 @@ left join lateral (select external_id from faregate.subject where subject_id = c
 """  # noqa: S608
 
 READ_CHANGED_CHARGES = f"""
-select c.* from unnest(cast(:keys as text[]), cast(:ends as timestamptz[])) as seen (usage_key, expires_at)
+select c.* from unnest(cast(:keys as text[]), cast(:ends as timestamptz[]), cast(:holds as bigint[]))
+  as seen (usage_key, expires_at, hold)
 cross join lateral (
   select {CHARGE_COLUMNS} from faregate.charge
-  where usage_key = seen.usage_key and (status <> 0 or expires_at is distinct from seen.expires_at) offset 0
+  where usage_key = seen.usage_key
+    and (status <> 0 or expires_at is distinct from seen.expires_at or hold is distinct from seen.hold) offset 0
 ) c
 """  # noqa: S608
-"""Charges that have changed since they were seen. Only `expires_at` of an open charge can change until it closes; `ends` is
-null for the others."""
+"""Charges that have changed since they were seen. Only `expires_at` and `hold` of an open charge can change until it closes;
+`ends` and `holds` are null for the others."""
 
 DUE_CHARGES = f"""
 select c.* from unnest(cast(:ids as bigint[])) as wanted (wallet_id)

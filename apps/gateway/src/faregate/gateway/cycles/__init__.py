@@ -1,0 +1,1 @@
+"""The Cycles protocol: reserve, commit, release, extend and events under `/v1`."""

@@ -1,0 +1,1 @@
+"""Leases: blocks of credits that are spent locally."""

@@ -1,0 +1,1 @@
+"""Leases: blocks of credits for clients that decide locally."""
