@@ -287,3 +287,23 @@ def test_credits_pass_json_without_a_float(credits: Decimal) -> None:
 
     assert back == credits
     assert isinstance(back, Decimal | int)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"id": "c1", "object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": "7"}},
+        {"id": "c1", "object": "chat.completion", "model": "gpt-4o", "choices": [], "usage": {"prompt_tokens": -1}},
+    ],
+)
+def test_a_stream_whose_usage_cannot_be_read_is_estimated_once(last: dict[str, Any]) -> None:
+    observer = Observer()
+    observer.expect("gpt-4o", 1000)
+    for word in ("one", "two", "three"):
+        choices = [{"delta": {"content": word}}]
+        observer.observe_chunk({"id": "c1", "object": "chat.completion.chunk", "model": "gpt-4o", "choices": choices})
+    observer.observe_chunk(last)
+    lines = observer.lines([ModelUsage("gpt-4o", 500, 200)])
+
+    assert lines.estimated
+    assert [line.model for line in lines.usages] == ["gpt-4o"]

@@ -148,9 +148,20 @@ export class Observer {
     } catch (error) {
       if (!(error instanceof UnreadableUsageError)) throw error;
       this.#logger.warn(`a reply cannot be read, its usage is taken from the estimate: usage: ${error.message}`);
-      this.endWithoutUsage(model ?? modelIn(body) ?? UNKNOWN_MODEL);
+      this.#endUnreadable(body, model ?? modelIn(body) ?? UNKNOWN_MODEL);
       return true;
     }
+  }
+
+  /** Record that the usage of a reply cannot be read; a reply that is known already, such as a stream, stays one. */
+  #endUnreadable(body: Json, model: string): void {
+    const reply = this.#replies.get(idIn(body) ?? this.#streaming);
+    if (reply === undefined || reply.final) {
+      this.endWithoutUsage(model);
+      return;
+    }
+    reply.model = reply.model ?? model;
+    reply.withoutUsage = true;
   }
 
   #observeBody(body: Json, model: string | null): boolean {

@@ -124,8 +124,16 @@ class Observer:
             return self._observe_body(body, model)
         except UnreadableReplyError as error:
             log.warning("a reply cannot be read, its usage is taken from the estimate: %s", error)
-            self.end_without_usage(model or model_in(body) or UNKNOWN_MODEL)
+            self._end_unreadable(body, model or model_in(body) or UNKNOWN_MODEL)
             return True
+
+    def _end_unreadable(self, body: Mapping[str, Any], model: str) -> None:
+        """Record that the usage of a reply cannot be read; a reply that is known already, such as a stream, stays one."""
+        reply = self._replies.get(_id_in(body) or self._streaming)
+        if reply is None or reply.final:
+            self.end_without_usage(model)
+            return
+        reply.model, reply.without_usage = reply.model or model, True
 
     def _observe_body(self, body: Mapping[str, Any], model: str | None) -> bool:
         kind = body.get("type")
