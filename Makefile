@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test prove chaos chaos-leases replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
+.PHONY: help install demo test test-long prove chaos chaos-leases replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ $(BIN)/.installed: pyproject.toml uv.lock
 demo: install ## start everything, drive traffic through it, show and prove what came of it (KEEP=1 leaves it running)
 	@$(BIN)/faregate demo $(if $(KEEP),--keep)
 
-test: install ## run all tests on real engines
-	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: install ## run the tests on real engines, in less than ten minutes
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+
+test-long: install ## run the tests that take longest: further forms of what `make test` checks
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
 prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long

@@ -48,10 +48,48 @@ _LONGEST = (
 )
 
 
+_LONG = (
+    "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
+    "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected[acknowledging first]",
+    "test_rolling_restart.py",
+    "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[django]",
+    "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[celery]",
+    "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[host]",
+    "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[notebook]",
+    "test_bench_process.py::test_settlements_are_compared",
+    "test_bench_process.py::test_starts_are_compared",
+    "test_bench_process.py::test_single_records_are_compared",
+    "test_bench_metering.py::test_an_export_by_http_streams",
+    "test_private_ground.py::test_the_ingest_bench",
+    "test_private_ground.py::test_contention_grants",
+    "test_separate_processes.py::test_a_replay_through_rabbitmq",
+    "test_extras.py::test_redis_and_otel",
+    "test_extras.py::test_rabbitmq_publishes",
+    "test_extras.py::test_what_needs_an_extra_names_it",
+    "test_extras.py::test_the_command_without_its_extra_names_it",
+    "test_extras.py::test_an_extra_alone_runs_what_it_names[worker]",
+    "test_extras.py::test_an_extra_alone_runs_what_it_names[gateway]",
+    "test_operating.py::test_every_list_of_operators_loads",
+    "dashboard/test_insights.py",
+    "dashboard/test_howtos.py",
+    "test_architecture.py::test_importing_usage_is_quick",
+    "test_calendar.py::test_no_gap_and_no_overlap[quarter-hour]",
+    "test_commands.py::test_a_killed_worker_neither_loses",
+    "test_commands.py::test_settling_by_queue_and_by_http_costs_the_same",
+    "test_odd_bodies.py::test_a_million_wrong_lines",
+    "test_hostile_values.py::test_no_value_of_a_query_parameter",
+    "typescript/test_howto.py",
+)
+"""What `make test` leaves to `make test-long`: further forms of what other tests check, that take long."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest begin first, so that two processes end together."""
+    """The files that take longest begin first, so that all processes end together; the longest tests get a mark."""
     order = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    for item in items:
+        if any(f"/{name}" in f"/{item.nodeid}" for name in _LONG):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

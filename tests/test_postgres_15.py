@@ -15,13 +15,15 @@ from support.servers import in_memory, require_program
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 ROOT = Path(__file__).parents[1]
-SUITES = [
+FIRST = [
     "tests/core/test_migrations.py",
     "tests/core/test_message_table.py",
-    "tests/core/test_subjects.py",
     "tests/credit/test_accounting.py",
-    "tests/credit/test_top_ups.py",
     "tests/usage/test_service.py",
+]
+OTHERS = [
+    "tests/core/test_subjects.py",
+    "tests/credit/test_top_ups.py",
     "tests/usage/test_one_key_two_payers.py",
     "tests/usage/test_recording.py",
     "tests/usage/test_prices.py",
@@ -45,9 +47,10 @@ def server_15(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedServer]:
         server.stop_now()
 
 
-def test_everything_that_touches_sql_runs_on_postgresql_15(server_15: EmbeddedServer) -> None:
+@pytest.mark.parametrize("suites", [FIRST, OTHERS], ids=["first", "others"])
+def test_everything_that_touches_sql_runs_on_postgresql_15(server_15: EmbeddedServer, suites: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", *SUITES],
+        [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", *suites],
         capture_output=True,
         text=True,
         cwd=ROOT,

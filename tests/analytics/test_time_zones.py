@@ -61,7 +61,7 @@ async def test_the_sum_of_each_series_is_the_total(filled: Lab) -> None:
             question = Question(TimeRange(*SPAN, zone), filters)
             total = (await filled.service.metrics(question)).measures
             assert total.facts > 0
-            for unit in get_args(Unit):
+            for unit in set(get_args(Unit)) - {"quarter-hour"}:  # more than 10,000 in a year
                 points = await filled.service.series(question, unit)
                 assert sum(p.measures.requests for p in points) == total.requests, (zone, unit, filters)
                 assert sum(p.measures.credits for p in points) == total.credits, (zone, unit, filters)

@@ -37,6 +37,10 @@ UNNOTED_CHANGES = {
     "prices.quote": "it changes nothing",
     "tables.write": "it changes nothing",
     "analytics.what_if": "it changes nothing",
+    **dict.fromkeys(
+        ("leases.take", "leases.renew", "leases.report", "leases.release"),
+        "the charge, its transfers and its uses are kept",
+    ),
     "feedback.give_feedback": "the feedback itself, kept with the use and its user",
     "credits-process.quote": "it changes nothing",
 }
@@ -73,6 +77,7 @@ UNNOTED_READS = {
         ),
         "the visitor's own data, by a link whose making is recorded",
     ),
+    "leases.get": "one lease, by a name that only its client knows",
     "session.who": "the caller",
     "views.list_views": "questions, not answers",
     "system.get_system": "processes, jobs and queues",

@@ -27,6 +27,22 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/plans/{key}": (None, 200, "key"),
     "PUT /api/plans/{key}": ({"name": "plan"}, 200, "key"),
     "DELETE /api/plans/{key}": (None, 200, "key"),
+    "GET /api/leases/{lease_id}": (None, 200, "lease_id"),
+    "POST /api/leases/{lease_id}/renew": ({"credits": 2}, 200, "lease_id"),
+    "POST /api/leases/{lease_id}/report": ({"uses": []}, 200, "lease_id"),
+    "POST /api/leases/{lease_id}/release": (None, 200, "lease_id"),
+    "PUT /api/ingest-rules/{name}": ({"forms": ["cloud_event"], "action": "ignore"}, 200, "name"),
+    "GET /api/ingest-rules/{name}": (None, 200, "name"),
+    "DELETE /api/ingest-rules/{name}": (None, 200, ""),
+    "PUT /api/budgets/{name}": ({"scope": "business", "amount": 1, "period": "month"}, 200, "name"),
+    "GET /api/budgets/{name}": (None, 200, "name"),
+    "DELETE /api/budgets/{name}": (None, 200, ""),
+    "PUT /api/analytics/segments/rules/{name}": (
+        {"conditions": [{"field": "credits", "op": ">=", "value": 5}]},
+        200,
+        "name",
+    ),
+    "DELETE /api/analytics/segments/rules/{name}": (None, 200, ""),
     "PUT /api/objectives/{name}": ({"indicator": "availability", "targetPercent": 99}, 200, "name"),
     "GET /api/objectives/{name}": (None, 200, "name"),
     "DELETE /api/objectives/{name}": (None, 200, "name"),
@@ -93,8 +109,14 @@ async def _prepare(gateway: Gateway, name: str) -> str:
         (f"/api/plans/{path}", {"name": "plan"}),
         (f"/api/organizations/{path}", {"join": []}),
         (f"/api/objectives/{path}", {"indicator": "availability", "targetPercent": 99}),
+        (f"/api/ingest-rules/{path}", {"forms": ["cloud_event"], "action": "ignore"}),
+        (f"/api/budgets/{path}", {"scope": "business", "amount": 1, "period": "month"}),
     ):
         assert (await gateway.put(place, body)).status == 200
+    taken = await gateway.post(
+        "/api/leases", {"user_id": name, "feature_endpoint_id": name, "lease_id": f"{name}-lease", "credits": 1}
+    )
+    assert taken.status == 201, taken.body
     started = await gateway.post(
         "/api/credits-process/start", {"user_id": name, "feature_endpoint_id": name, "usage_key": name}
     )
@@ -114,9 +136,10 @@ async def test_every_route_takes_the_id_whole(gateway: Gateway) -> None:
         for call, operation in ordered:
             body, status, member = ANSWERS[call]
             path = operation.path.replace("{grant_id}", grant)
-            path = re.sub(r"{\w+}", quote(name, safe=""), path) + QUERIES.get(operation.path, "")
+            own = f"{name}-lease" if "{lease_id}" in path else name  # a lease and a use share their names
+            path = re.sub(r"{\w+}", quote(own, safe=""), path) + QUERIES.get(operation.path, "")
             answer = await gateway.call(operation.method, path, body)
-            if answer.status != status or (member and answer.data[member] != name):
+            if answer.status != status or (member and answer.data[member] != own):
                 wrong.append(f"{call} of {name!r}: {answer.body}")
 
     assert "\n".join(wrong) == ""

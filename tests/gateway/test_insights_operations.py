@@ -146,7 +146,7 @@ async def test_capacity_says_when_a_limit_is_reached(gateway: Gateway) -> None:
     assert answer["enough"] is True
     assert set(answer["evidence"]) == EVIDENCE
     assert answer["bytesPerRequest"] > 0
-    assert {table["name"] for table in answer["tables"]} >= {"usage_event", "charge"}
+    assert {table["name"] for table in answer["tables"]} >= {"usage_event"}
     assert answer["full"]["limitBytes"] == 2**40
     assert (await gateway.get("/api/analytics/capacity")).data["full"] is None
 

@@ -1,7 +1,9 @@
 """Dotted names of code as pages write them, looked up."""
 
-import importlib
+import importlib.util
 from typing import Any
+
+from faregate.core.errors import MissingExtraError
 
 __all__ = ["resolved"]
 
@@ -18,6 +20,9 @@ def resolved(path: str) -> Any:
             found: Any = importlib.import_module(".".join(words[:end]))
         except ModuleNotFoundError:
             continue
+        except MissingExtraError:  # an adapter of a framework that has an environment of its own
+            assert end == len(words), f"{path}: only the module is known here"
+            return importlib.util.find_spec(path)
         for word in words[end:]:
             fields = getattr(found, "__dataclass_fields__", {})
             assert hasattr(found, word) or word in fields, f"{path}: {found} has no {word}"

@@ -39,6 +39,7 @@ class FeedbackController(Controller):
         own="user_id",
         answer=FeedbackAnswer,
         status=201,
+        idempotent=False,
         errors=(UnknownUsageKeyError, HoldMismatchError, ForbiddenError),
         links={"list": link("feedback.list_feedback", query={"usage_key": "usage_key"})},
     )

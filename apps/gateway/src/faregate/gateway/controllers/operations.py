@@ -66,6 +66,7 @@ class OperationsController(Controller):
         scope=Scope.WALLETS_WRITE,
         answer=IncidentRefundsAnswer,
         status=201,
+        idempotent=False,
         errors=(UnknownIncidentError, KeyConflictError, InvalidError),
         rehearsable=True,
     )

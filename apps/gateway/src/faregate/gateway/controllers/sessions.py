@@ -50,6 +50,7 @@ class SessionsController(Controller):
         known=True,
         answer=SignInLinkAnswer,
         status=201,
+        idempotent=False,
         shown_once=("url",),
         audit=Audit.DEED,
     )

@@ -18,6 +18,9 @@ _KINDS = {"text": Kind.TEXT, "number": Kind.NUMBER, "time": Kind.MOMENT}
 _DIGITS, _PLACES = 26, 12
 """The digits before and behind the point that the number of a file holds."""
 
+_COLUMNS = 100
+_Row = Annotated[list[Annotated[str, Field(max_length=10_000)] | None], AtMost(_COLUMNS)]
+
 
 class TableColumnBody(Body):
     """One column and the kind of its cells."""
@@ -31,8 +34,8 @@ class TableBody(Body):
 
     name: Annotated[str, Field(pattern="^[a-z0-9-]{1,60}$", examples=["wallets"])]
     format: Format = Format.CSV
-    columns: Annotated[list[TableColumnBody], AtMost(100, least=1)]
-    rows: Annotated[list[list[Annotated[str, Field(max_length=10_000)] | None]], AtMost(20_000)]
+    columns: Annotated[list[TableColumnBody], AtMost(_COLUMNS, least=1)]
+    rows: Annotated[list[_Row], AtMost(20_000)]
 
     @model_validator(mode="after")
     def _rectangular(self) -> Self:
