@@ -44,6 +44,12 @@ NOT_AUDITED = {
     ),
     "usage distribution": "sums over all users",
     **dict.fromkeys(("insights forecast", "insights cohorts", "insights adoption"), "sums over all users"),
+    **dict.fromkeys(
+        ("insights savings", "insights what-if", "insights capacity", "insights satisfaction"), "sums over all users"
+    ),
+    **dict.fromkeys(("insights budgets", "insights objectives"), "sums of features, models and organisations"),
+    "ingest list": "rules, nobody's data",
+    "ingest try": "it shows what a rule would make of a sample",
     "insights segment list": "rules, nobody's data",
     "insights make": "it makes what the worker would make, and shows nobody",
     "usage meters list": "what is metered",

@@ -26,7 +26,13 @@ _COMMANDS: Mapping[str, str] = {
 """The command that does what each HTTP call does; `{…}` matches one part of the path and is copied."""
 
 HTTP_ONLY = frozenset(
-    {"GET /api/views", "GET /api/webhooks", "GET /api/usage-events/fate", "POST /api/usage-events/corrections"}
+    {
+        "GET /api/views",
+        "GET /api/webhooks",
+        "GET /api/usage-events/fate",
+        "POST /api/usage-events/corrections",
+        "POST /api/usage",
+    }
 )
 """Calls that errors advise and for which there is no command: their advice is right as it is."""
 

@@ -9,8 +9,9 @@ from pydantic import Field
 from faregate.core.values.fields import Body, ExternalId, JsonObject
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.foreign.mapping import Made
-from faregate.usage.foreign.rules import Action, Form, IngestRuleDocument
+from faregate.usage.foreign.rules import Action, IngestRuleDocument
 from faregate.usage.foreign.service import Rehearsal
+from faregate.usage.foreign.values import Form
 
 __all__ = ["IngestRuleAnswer", "RehearsalAnswer", "RehearsalBody", "ingest_rule_answer", "rehearsal_answer"]
 

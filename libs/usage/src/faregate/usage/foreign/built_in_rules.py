@@ -7,8 +7,9 @@ Codex and Copilot CLI send as it is.
 from collections.abc import Mapping, Sequence
 
 from faregate.usage.foreign.field_paths import FieldPath
-from faregate.usage.foreign.rules import Action, Constant, ForeignEvent, Form, IngestRule, Pattern, Source
+from faregate.usage.foreign.rules import Action, Constant, ForeignEvent, IngestRule, Pattern, Source
 from faregate.usage.foreign.span_trees import AGENT_OPERATIONS, OPENINFERENCE_GROUPS, OPENLLMETRY_GROUPS
+from faregate.usage.foreign.values import Form
 
 __all__ = ["BUILT_IN_RULES", "usual_rule"]
 

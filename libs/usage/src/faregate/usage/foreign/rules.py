@@ -11,6 +11,7 @@ from pydantic import Field, StrictStr, ValidationError, model_validator
 from faregate.core.errors import InvalidError
 from faregate.core.values.fields import AtMost, Body, Count, ExternalId, Note
 from faregate.usage.foreign.field_paths import FieldPath
+from faregate.usage.foreign.values import Form
 from faregate.wire.count_names import COUNT_NAMES, unknown_name
 
 __all__ = [
@@ -18,14 +19,12 @@ __all__ = [
     "Action",
     "Constant",
     "ForeignEvent",
-    "Form",
     "IngestRule",
     "IngestRuleDocument",
     "Pattern",
     "Source",
 ]
 
-Form = Literal["cloud_event", "lago", "span", "log", "metric"]
 Action = Literal["record", "charge", "ignore"]
 
 FIELD_NAMES = (

@@ -6,7 +6,8 @@ from typing import Any
 from faregate.usage.foreign.cloud_events import cloud_event
 from faregate.usage.foreign.lago import lago_event
 from faregate.usage.foreign.otlp import OTLP_SOURCE
-from faregate.usage.foreign.rules import ForeignEvent, Form
+from faregate.usage.foreign.rules import ForeignEvent
+from faregate.usage.foreign.values import Form
 
 __all__ = ["sample_event"]
 

@@ -13,7 +13,7 @@ from faregate.cli.shared.output import print_done, print_json, print_table
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import ConfigurationError, InvalidError
-from faregate.usage.foreign.rules import Form
+from faregate.usage.foreign.values import Form
 from faregate.wire import exact_json
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.cli.shared.analytics_options import About, Shape, tell
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.evidence import tell_insight, tell_people
-from faregate.cli.shared.options import decimal_of
-from faregate.cli.shared.output import console
+from faregate.cli.shared.options import Output, decimal_of
+from faregate.cli.shared.output import print_done
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
 
@@ -40,6 +40,7 @@ def add_money(insights: App) -> None:
     insights.command(budget)
 
 
+@audited("analytics.returns", apart=True)
 def returns(
     *,
     by: Annotated[ReturnBy, Parameter(help="feature, plan or user.")] = "feature",
@@ -109,6 +110,7 @@ def set_budget(
     organization: Annotated[str | None, Parameter(help="Only this organisation.")] = None,
     timezone: Annotated[str, Parameter(help="Time zone of the period.")] = "UTC",
     email: Annotated[list[str] | None, Parameter(help="A recipient of alerts; can be repeated.")] = None,
+    output: Output = "table",
 ) -> None:
     """Declare a budget, or change it: `faregate insights budget set chat 10000 --feature ai_chat_v1`."""
     from faregate.analytics.insights.budgets.values import BudgetSpec
@@ -122,15 +124,16 @@ def set_budget(
         name, scope, value, unit, decimal_of(amount, param="amount"), period, timezone, emails=tuple(email or ())
     )
     with_library(lambda lib: lib.budgets().put(spec))
-    console.print(f"{name}: {spec.amount:f} {unit} each {period}")
+    facts = {"name": name, "amount": spec.amount, "unit": unit, "period": period}
+    print_done(f"{name}: {spec.amount:f} {unit} each {period}", facts, output)
 
 
 @budget.command(name="remove")
 @audited("budgets.delete_budget", target=("name",))
-def remove_budget(name: str) -> None:
+def remove_budget(name: str, *, output: Output = "table") -> None:
     """Delete a budget and its alerts."""
     with_library(lambda lib: lib.budgets().remove(name))
-    console.print(f"{name} is deleted")
+    print_done(f"{name} is deleted", {"name": name}, output)
 
 
 def satisfaction(
@@ -155,6 +158,7 @@ def satisfaction(
     return code
 
 
+@audited("feedback.list_feedback", apart=True)
 def feedback(
     *,
     feature: Annotated[str | None, Parameter(help="Only this feature.")] = None,

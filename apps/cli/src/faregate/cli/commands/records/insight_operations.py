@@ -14,8 +14,8 @@ from faregate.analytics.insights.operations.objectives.values import Indicator, 
 from faregate.cli.shared.analytics_options import About, Shape, tell
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.evidence import tell_insight, tell_people
-from faregate.cli.shared.options import Actor, Reason, decimal_of
-from faregate.cli.shared.output import console, errors
+from faregate.cli.shared.options import Actor, Output, Reason, decimal_of
+from faregate.cli.shared.output import console, errors, print_done
 from faregate.cli.shared.session import actor as actor_of
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
@@ -52,20 +52,22 @@ def set_objective(
     threshold_ms: Annotated[int | None, Parameter(help="Of latency: the longest time of a good request.")] = None,
     window_days: Annotated[int, Parameter(help="Length of the rolling window.")] = 30,
     active: bool = True,
+    output: Output = "table",
 ) -> None:
     """Declare an objective: `faregate insights objective set up availability 99.9`."""
     target = decimal_of(target_percent, param="target_percent")
     spec = ObjectiveSpec(name, indicator, target, scope, value, threshold_ms, window_days, active)
     with_library(lambda lib: lib.objectives().put(spec))
-    console.print(f"{name}: {target:f} % of {window_days} days")
+    facts = {"name": name, "target_percent": target, "window_days": window_days}
+    print_done(f"{name}: {target:f} % of {window_days} days", facts, output)
 
 
 @objective.command(name="remove")
 @audited("objectives.delete_objective", target=("name",))
-def remove_objective(name: str) -> None:
+def remove_objective(name: str, *, output: Output = "table") -> None:
     """Delete an objective and its alerts."""
     with_library(lambda lib: lib.objectives().remove(name))
-    console.print(f"{name} is deleted")
+    print_done(f"{name} is deleted", {"name": name}, output)
 
 
 def objectives(

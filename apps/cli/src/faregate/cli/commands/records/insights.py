@@ -15,8 +15,8 @@ from faregate.cli.commands.records.insight_operations import add_operations
 from faregate.cli.shared.analytics_options import About, Shape, tell
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.evidence import tell_insight, tell_people
-from faregate.cli.shared.options import decimal_of
-from faregate.cli.shared.output import console
+from faregate.cli.shared.options import Output, decimal_of
+from faregate.cli.shared.output import print_done
 from faregate.cli.shared.session import actor, with_library
 from faregate.core.errors import InvalidError
 
@@ -113,10 +113,10 @@ def anomalies(
 
 @insights.command
 @audited("analytics.judge_anomaly", target=("anomaly_id",))
-def judge(anomaly_id: UUID, verdict: Verdict) -> None:
+def judge(anomaly_id: UUID, verdict: Verdict, *, output: Output = "table") -> None:
     """Say whether it is an anomaly; what is like one that is none, or less, is not reported again."""
     judged = with_library(lambda lib: lib.anomalies().judge(anomaly_id, verdict, actor=actor(None)))
-    console.print(f"{judged.id}: {verdict.value}")
+    print_done(f"{judged.id}: {verdict.value}", {"id": judged.id, "verdict": verdict}, output)
 
 
 @insights.command
@@ -172,7 +172,7 @@ def upsell(*, limit: _Limit = 20, about: About = _ABOUT, output: Shape = "table"
 
 
 @insights.command
-def make() -> None:
+def make(*, output: Output = "table") -> None:
     """Make all scheduled insights now, as the worker does every night and every hour."""
 
     async def work(lib: WorkerContainer) -> None:
@@ -185,18 +185,18 @@ def make() -> None:
         await lib.operations_jobs().daily()
 
     with_library(work)
-    console.print("made")
+    print_done("made", {"made": True}, output)
 
 
 @segment.command(name="set")
 @audited("analytics.put_rule", target=("name",))
-def set_segment(name: str, *condition: str) -> None:
+def set_segment(name: str, *condition: str, output: Output = "table") -> None:
     """Declare a segment: `faregate insights segment set vip 'credits>=100' 'days_since_last<=14'`."""
     from faregate.analytics.insights.customers.segment_rules import Condition, SegmentRule
 
     rule = SegmentRule(name, tuple(Condition(*_parsed(text)) for text in condition))
     with_library(lambda lib: lib.customers().put_rule(rule))
-    console.print(f"{name}: {' and '.join(condition)}")
+    print_done(f"{name}: {' and '.join(condition)}", {"name": name, "conditions": condition}, output)
 
 
 @segment.command(name="list")
@@ -209,10 +209,10 @@ def list_segments(*, output: Shape = "table") -> None:
 
 @segment.command(name="remove")
 @audited("analytics.delete_rule", target=("name",))
-def remove_segment(name: str) -> None:
+def remove_segment(name: str, *, output: Output = "table") -> None:
     """Delete a declared segment."""
     with_library(lambda lib: lib.customers().remove_rule(name))
-    console.print(f"{name} is deleted")
+    print_done(f"{name} is deleted", {"name": name}, output)
 
 
 def _parsed(text: str) -> tuple[str, str, Any]:
