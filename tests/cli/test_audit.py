@@ -93,6 +93,15 @@ def test_audited_parameters_exist_in_the_command() -> None:
             assert named <= set(inspect.signature(function).parameters), name
 
 
+def test_parameters_that_an_entry_takes_for_a_person_are_people() -> None:
+    import inspect
+
+    for name, function in commands(command_line()):
+        if hasattr(function, "__audited__"):
+            named = inspect.signature(function).parameters
+            assert all(named[person].default is None for person in ("actor", "by") if person in named), name
+
+
 class Desk:
     """Runs commands on one database."""
 

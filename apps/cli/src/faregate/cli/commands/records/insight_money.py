@@ -43,19 +43,21 @@ def add_money(insights: App) -> None:
 @audited("analytics.returns", apart=True)
 def returns(
     *,
-    by: Annotated[ReturnBy, Parameter(help="feature, plan or user.")] = "feature",
+    divided_by: Annotated[
+        ReturnBy, Parameter(name="--by", help="feature, plan or user.")
+    ] = "feature",  # `by` is a person in audit entries
     limit: Annotated[int, Parameter(help="Number of users.")] = 20,
     about: About = _ABOUT,
     output: Shape = "table",
 ) -> int:
     """Show what each feature, plan or user brought beyond its provider cost in the last 28 days, the lowest first."""
-    found = with_library(lambda lib: lib.costs().returns(about.question(), by, limit=limit))
+    found = with_library(lambda lib: lib.costs().returns(about.question(), divided_by, limit=limit))
     columns = ["uses", "charged", "revenue_usd", "cost_usd", "return_usd", "rate", "unpriced"]
-    if by == "user":
+    if divided_by == "user":
         return tell_people(output, "Return by user", columns, found)
     parts: Sequence[Mapping[str, Any]] = found.result.answer["parts"]
     rows = [[part["name"], *(part[name] for name in columns[:-1]), part["unpriced"]["uses"]] for part in parts]
-    return tell_insight(output, f"Return by {by}", [by, *columns], rows, found)
+    return tell_insight(output, f"Return by {divided_by}", [divided_by, *columns], rows, found)
 
 
 def savings(*, about: About = _ABOUT, output: Shape = "table") -> int:
