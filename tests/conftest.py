@@ -52,6 +52,7 @@ _LONG = (
     "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
     "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected[acknowledging first]",
     "test_rolling_restart.py",
+    "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[fastapi]",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[django]",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[celery]",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[host]",
@@ -77,6 +78,8 @@ _LONG = (
     "test_commands.py::test_a_killed_worker_neither_loses",
     "test_commands.py::test_settling_by_queue_and_by_http_costs_the_same",
     "test_odd_bodies.py::test_a_million_wrong_lines",
+    "test_data_dir.py::test_up_survives_a_crash_of_its_postgresql[backend]",
+    "test_rabbitmq.py::test_a_frozen_broker_is_detected",
     "test_hostile_values.py::test_no_value_of_a_query_parameter",
     "typescript/test_howto.py",
 )

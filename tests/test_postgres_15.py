@@ -19,9 +19,9 @@ FIRST = [
     "tests/core/test_migrations.py",
     "tests/core/test_message_table.py",
     "tests/credit/test_accounting.py",
-    "tests/usage/test_service.py",
 ]
 OTHERS = [
+    "tests/usage/test_service.py",
     "tests/core/test_subjects.py",
     "tests/credit/test_top_ups.py",
     "tests/usage/test_one_key_two_payers.py",

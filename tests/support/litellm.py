@@ -4,6 +4,7 @@ Its proxy pins versions of rich and websockets that other parts of Faregate do n
 """
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import httpx2
 
 from support.environments import fresh_environment
 
-__all__ = ["MASTER_KEY", "Forks", "Proxy"]
+__all__ = ["MASTER_KEY", "Forks", "Proxy", "litellm_python"]
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "tests/integrations/litellm_proxy.txt"
@@ -32,7 +33,11 @@ class Forks:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [str(_python()), str(FORKS)], env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [str(litellm_python()), str(FORKS)],
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def start(self, program: str, *arguments: str, cwd: Path, output: Path, **variables: str) -> int:
@@ -101,13 +106,16 @@ class Proxy:
         return await http.post(f"{self.url}{path}", json=body, headers=sent, timeout=60)
 
 
-def _python() -> Path:
+def litellm_python() -> Path:
     """Return the Python of the environment, which is made once for each version of its requirements."""
     name = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
     directory = ROOT / "build" / f"litellm-{name}"
-    if not (directory / "complete").exists():
-        fresh_environment(directory, "--requirement", str(REQUIREMENTS), "--compile-bytecode")
-        (directory / "complete").touch()
+    directory.parent.mkdir(exist_ok=True)
+    with directory.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the run may make it
+        if not (directory / "complete").exists():
+            fresh_environment(directory, "--requirement", str(REQUIREMENTS), "--compile-bytecode")
+            (directory / "complete").touch()
     return directory / "bin/python"
 
 
