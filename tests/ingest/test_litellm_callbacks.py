@@ -19,7 +19,8 @@ CALLS = Path(__file__).with_name("litellm_calls.py")
 
 @pytest.mark.parametrize("callback", ["openmeter", "lago"])
 async def test_calls_are_recorded_once_at_our_price(gateway: Gateway, callback: str) -> None:
-    python = os.environ.get("FAREGATE_TEST_LITELLM_PYTHON") or await asyncio.to_thread(litellm_python)
+    given = os.environ.get("FAREGATE_TEST_LITELLM_PYTHON")
+    python = Path(given) if given else await asyncio.to_thread(litellm_python)
     async with serving(uvicorn.Config(gateway.app, port=0, log_config=None, lifespan="off")) as url:
         environment = {
             "PATH": os.environ["PATH"],
