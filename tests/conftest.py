@@ -50,7 +50,13 @@ _LONGEST = (
 
 _LONG = (
     "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
-    "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected[acknowledging first]",
+    "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected",
+    "integrations/test_litellm.py",
+    "ingest/test_litellm_callbacks.py",
+    "test_howto_frameworks.py",
+    "dashboard/test_figures.py",
+    "test_bench_metering.py",
+    "test_bench_process.py::test_the_hot_wallet_settles",
     "test_rolling_restart.py",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[fastapi]",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[django]",
@@ -60,7 +66,6 @@ _LONG = (
     "test_bench_process.py::test_settlements_are_compared",
     "test_bench_process.py::test_starts_are_compared",
     "test_bench_process.py::test_single_records_are_compared",
-    "test_bench_metering.py::test_an_export_by_http_streams",
     "test_private_ground.py::test_the_ingest_bench",
     "test_private_ground.py::test_contention_grants",
     "test_separate_processes.py::test_a_replay_through_rabbitmq",
@@ -80,6 +85,7 @@ _LONG = (
     "test_odd_bodies.py::test_a_million_wrong_lines",
     "test_data_dir.py::test_up_survives_a_crash_of_its_postgresql[backend]",
     "test_rabbitmq.py::test_a_frozen_broker_is_detected",
+    "core/test_rabbitmq.py::test_a_restart_of_the_broker",
     "test_hostile_values.py::test_no_value_of_a_query_parameter",
     "typescript/test_howto.py",
 )
