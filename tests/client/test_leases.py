@@ -52,6 +52,8 @@ async def test_uses_are_charged_from_the_block_and_the_rest_returns(credits: Cre
         with pytest.raises(InsufficientCreditsError) as refusal:
             lease.use(3)
         assert (refusal.value.balance, refusal.value.required) == (Decimal("2.5"), 3)
+        with pytest.raises(InvalidError, match="a key of its own"):
+            lease.use(1, key=lease.lease_id)
 
     assert await _wallet(gateway) == (Decimal("6.5"), 0)
     assert await _charged(gateway, first) == (Decimal("1.5"), [])

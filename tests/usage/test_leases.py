@@ -155,3 +155,17 @@ async def test_a_block_is_given_whole_or_refused(library: Library) -> None:
     with pytest.raises(InsufficientCreditsError) as refusal:
         await _take(library, 6)
     assert (refusal.value.balance, await _wallet(library)) == (5, (5, 0, 0))
+
+
+async def test_a_use_with_the_id_of_its_lease_is_refused_and_the_lease_goes_on(library: Library) -> None:
+    """It would settle the block itself, and every later use would be late."""
+    await library.grant("ada", 10)
+    await _take(library, 6)
+    same, other = await _report(library, lease=2, b=1)
+
+    assert same.error is not None
+    assert same.error.param == "usage_key"
+    assert (other.charged, other.flags) == (1, Flag(0))
+    lease = await library.usage.leases().get("lease")
+    assert (lease.status, lease.credits) == ("open", 5)
+    await _verified(library)

@@ -117,6 +117,8 @@ class Lease:
         if micros < 0:
             raise InvalidError("credits must not be negative", param="credits")
         usage_key = str(new_uuid7()) if key is None else check_external_id(key, param="key")
+        if usage_key == self.lease_id:
+            raise InvalidError("key is the id of the lease; give each use a key of its own", param="key")
         try:
             block.use(usage_key, micros)
         finally:

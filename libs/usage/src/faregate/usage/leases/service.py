@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.errors import FaregateError
+from faregate.core.errors import FaregateError, InvalidError
 from faregate.core.runtime.failpoints import failpoint
 from faregate.credit.errors import AlreadySettledError, HoldClosedError, HoldMismatchError, unknown_usage_key
 from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest
@@ -173,6 +173,8 @@ class LeaseService:
 
 def _prepared(lease: StartedCharge, use: LeaseUse, known: StartedCharge | None) -> PostingRequest | FaregateError:
     charge = lease.charge
+    if use.usage_key == charge.usage_key:
+        return InvalidError("usage_key is the id of the lease; give each use a key of its own", param="usage_key")
     if known is not None and known.charge.subject_id != charge.subject_id:
         return HoldMismatchError(use.usage_key, "user_id")
     if known is not None and known.charge.feature_key != charge.feature_key:
