@@ -1,4 +1,4 @@
-"""GivenBack of an incident: the prepared correction, carried out."""
+"""Refunds of an incident: the prepared correction, carried out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class _RehearsedError(Exception):
 
 
 class IncidentRefunds:
-    """GivenBack the uses that an incident lists, through the ledger's own corrections.
+    """Refunds the uses that an incident lists, through the ledger's own corrections.
 
     Each use has an operation key of the incident, so that repeating a call, whole or in part, gives nothing back twice.
     """
