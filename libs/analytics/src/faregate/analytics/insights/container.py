@@ -121,7 +121,7 @@ class InsightsContainer(containers.DeclarativeContainer):
         quiet=providers.Callable(quiet_hours_of, settings),
     )
     deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
-        AlertDeliverer, database, anomaly_repository, channels, clock
+        AlertDeliverer, database, anomaly_repository.provided.queue, channels, clock
     )
     customers: providers.Provider[CustomerService] = providers.Singleton(
         CustomerService,
@@ -160,7 +160,7 @@ class InsightsContainer(containers.DeclarativeContainer):
         channels=providers.Callable(names_of, channels),
     )
     budget_deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
-        AlertDeliverer, database, budget_repository, channels, clock
+        AlertDeliverer, database, budget_repository.provided.queue, channels, clock
     )
     feedback: providers.Provider[FeedbackService] = providers.Singleton(
         FeedbackService,

@@ -86,5 +86,5 @@ class QuotasContainer(containers.DeclarativeContainer):
     gate: providers.Provider[QuotaGate] = providers.Singleton(QuotaGate, database, repository, totals, clock)
     tester: providers.Provider[AlertTester] = providers.Singleton(AlertTester, channels, clock)
     deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
-        AlertDeliverer, database, history, channels, clock
+        AlertDeliverer, database, history.provided.queue, channels, clock
     )

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.quotas.interfaces import IAlertChannel, IAlertQueue
+from faregate.analytics.quotas.alert_queue_repository import AlertQueue
+from faregate.analytics.quotas.interfaces import IAlertChannel
 from faregate.analytics.quotas.values import Alert
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
@@ -27,9 +28,7 @@ _AT_ONCE = 8
 class AlertDeliverer:
     """Claims due deliveries from a queue and sends each to its channel, outside any transaction."""
 
-    def __init__(
-        self, database: Database, queue: IAlertQueue, channels: Sequence[IAlertChannel], clock: IClock
-    ) -> None:
+    def __init__(self, database: Database, queue: AlertQueue, channels: Sequence[IAlertChannel], clock: IClock) -> None:
         self._database = database
         self._queue = queue
         self._channels: Mapping[str, IAlertChannel] = {channel.name: channel for channel in channels}

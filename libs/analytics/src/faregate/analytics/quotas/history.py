@@ -1,23 +1,21 @@
 """Repository of alerts and their deliveries."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.quotas.alert_queue_repository import AlertQueue, DeliveryTable
 from faregate.analytics.quotas.levels import Level, percent_used
 from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.sql import (
     ALERT_BY_ID,
-    ALERT_CLAIM,
+    ALERT_CLAIMED,
     ALERT_DELIVERIES,
-    ALERT_DONE,
-    ALERT_ENQUEUE,
     ALERT_FIRE,
     ALERT_LIST,
-    ALERT_MISSED,
 )
 from faregate.analytics.quotas.values import Alert, AlertDelivery, AlertFilter, QuotaStatus
 from faregate.core.db.database import Database
@@ -25,12 +23,15 @@ from faregate.wire.ids import new_uuid7
 
 __all__ = ["AlertHistory"]
 
+_DELIVERIES = DeliveryTable("alert_delivery", "alert_id", ALERT_CLAIMED)
+
 
 class AlertHistory:
-    """Reads and writes alerts in the caller's transaction."""
+    """Reads and writes alerts in the caller's transaction; `queue` has their deliveries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.queue = AlertQueue(database, _DELIVERIES, alert_of)
 
     async def fire(
         self,
@@ -67,42 +68,8 @@ class AlertHistory:
         new = [row.alert_id for row in rows if not row.superseded]
         if not new:
             return ()
-        await self._database.rows(session, ALERT_ENQUEUE, alert_ids=new, channels=list(channels), now=now)
+        await self.queue.enqueue(session, new, channels, deliver_at=now)
         return [alert_of(row) for row in await self._database.rows(session, ALERT_BY_ID, alert_ids=new)]
-
-    async def claim(
-        self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[tuple[Alert, str, int]]:
-        """Claim due deliveries for the time `lease`: (alert, channel, the number of this attempt)."""
-        rows = await self._database.rows(
-            session, ALERT_CLAIM, channels=list(channels), now=now, lease=lease, limit=limit
-        )
-        return [(alert_of(row), row.channel, row.attempts) for row in rows]
-
-    async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
-        """Record that a channel has accepted an alert."""
-        await self._database.rows(session, ALERT_DONE, alert_id=alert_id, channel=channel, now=now)
-
-    async def missed(
-        self,
-        session: AsyncSession,
-        alert_id: UUID,
-        channel: str,
-        *,
-        error: str,
-        again_at: datetime | None,
-        now: datetime,
-    ) -> None:
-        """Record that a channel did not accept an alert; without `again_at` the delivery has failed permanently."""
-        await self._database.rows(
-            session,
-            ALERT_MISSED,
-            alert_id=alert_id,
-            channel=channel,
-            status="failed" if again_at is None else "pending",
-            next_at=again_at or now,
-            error=error,
-        )
 
     async def matching(self, session: AsyncSession, wanted: AlertFilter) -> Sequence[Alert]:
         """Return alerts, latest first, with their deliveries."""

@@ -1,16 +1,14 @@
-"""Interfaces of quotas: usage totals, alert channels and queues."""
+"""Interfaces of quotas: usage totals, alert channels."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.quotas.values import Alert, UsageQuestion
 
-__all__ = ["IAlertChannel", "IAlertQueue", "IUsageTotals"]
+__all__ = ["IAlertChannel", "IUsageTotals"]
 
 
 @runtime_checkable
@@ -35,32 +33,4 @@ class IAlertChannel(Protocol):
         Raises:
             DeliveryError: it was not delivered; it is tried again.
         """
-        ...
-
-
-@runtime_checkable
-class IAlertQueue(Protocol):
-    """Deliveries of alerts that wait for their channels, in the caller's transaction."""
-
-    async def claim(
-        self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[tuple[Alert, str, int]]:
-        """Claim due deliveries for the time `lease`: (alert, channel, the number of this attempt)."""
-        ...
-
-    async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
-        """Record that a channel has accepted an alert."""
-        ...
-
-    async def missed(
-        self,
-        session: AsyncSession,
-        alert_id: UUID,
-        channel: str,
-        *,
-        error: str,
-        again_at: datetime | None,
-        now: datetime,
-    ) -> None:
-        """Record that a channel did not accept an alert; without `again_at` the delivery has failed permanently."""
         ...

@@ -5,13 +5,10 @@ from faregate.usage.events.keys import OWN_SOURCES
 __all__ = [
     "ALERT_ALERT",
     "ALERT_BY_ID",
-    "ALERT_CLAIM",
+    "ALERT_CLAIMED",
     "ALERT_DELIVERIES",
-    "ALERT_DONE",
-    "ALERT_ENQUEUE",
     "ALERT_FIRE",
     "ALERT_LIST",
-    "ALERT_MISSED",
     "TOTALS_OWNERS",
     "TOTALS_SQL",
     "TOTALS_STANDING",
@@ -42,41 +39,13 @@ on conflict on constraint quota_alert_once_key do nothing
 returning alert_id, superseded
 """
 
-ALERT_ENQUEUE = """
-insert into faregate.alert_delivery (alert_id, channel, next_at)
-select a.alert_id, c.channel, cast(:now as timestamptz)
-from unnest(cast(:alert_ids as uuid[])) as a (alert_id), unnest(cast(:channels as text[])) as c (channel)
-"""
-
 ALERT_BY_ID = (
     f"select {ALERT_ALERT} from faregate.quota_alert a {ALERT_JOIN} where a.alert_id = any(cast(:alert_ids as uuid[]))"  # noqa: S608
 )
 
-ALERT_CLAIM = f"""
-with due as (
-  select alert_id, channel from faregate.alert_delivery
-  where status = 'pending' and next_at <= :now and channel = any(cast(:channels as text[]))
-  order by next_at limit :limit for update skip locked
-), claimed as (
-  update faregate.alert_delivery d
-  set attempts = d.attempts + 1, next_at = cast(:now as timestamptz) + cast(:lease as interval)
-  from due where d.alert_id = due.alert_id and d.channel = due.channel
-  returning d.alert_id, d.channel, d.attempts
-)
-select {ALERT_ALERT}, claimed.channel, claimed.attempts
-from claimed join faregate.quota_alert a using (alert_id) {ALERT_JOIN}
+ALERT_CLAIMED = f"""
+select {ALERT_ALERT}, c.channel, c.attempts from claimed c join faregate.quota_alert a using (alert_id) {ALERT_JOIN}
 """  # noqa: S608
-
-ALERT_DONE = """
-update faregate.alert_delivery set status = 'delivered', delivered_at = :now, last_error = null
-where alert_id = :alert_id and channel = :channel
-"""
-
-ALERT_MISSED = """
-update faregate.alert_delivery
-set status = :status, next_at = :next_at, last_error = :error
-where alert_id = :alert_id and channel = :channel
-"""
 
 ALERT_LIST = f"""
 select {ALERT_ALERT} from faregate.quota_alert a {ALERT_JOIN}

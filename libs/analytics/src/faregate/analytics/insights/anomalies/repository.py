@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,13 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.insights.anomalies.sql import (
     ANOMALY_ADD,
     ANOMALY_BY_ID,
-    ANOMALY_CLAIM,
+    ANOMALY_CLAIMED,
     ANOMALY_DELIVERIES,
-    ANOMALY_DONE,
-    ANOMALY_ENQUEUE,
     ANOMALY_JUDGE,
     ANOMALY_LIST,
-    ANOMALY_MISSED,
     ANOMALY_SILENT,
     WATCHED_USERS,
 )
@@ -30,6 +27,7 @@ from faregate.analytics.insights.anomalies.values import (
     Verdict,
     Watched,
 )
+from faregate.analytics.quotas.alert_queue_repository import AlertQueue, DeliveryTable
 from faregate.analytics.quotas.levels import Level
 from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import EVERYBODY, Alert
@@ -38,6 +36,8 @@ from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
 __all__ = ["AnomalyFilter", "AnomalyRepository", "Silence"]
+
+_DELIVERIES = DeliveryTable("anomaly_delivery", "anomaly_id", ANOMALY_CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,11 @@ class Silence:
 
 
 class AnomalyRepository:
-    """Reads and writes anomalies in the caller's transaction; the `IAlertQueue` of their alerts."""
+    """Reads and writes anomalies in the caller's transaction; `queue` has the deliveries of their alerts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.queue = AlertQueue(database, _DELIVERIES, _alert_of_row)
 
     async def watched_users(self, session: AsyncSession, *, since: datetime, limit: int) -> Sequence[tuple[int, str]]:
         """Return the numbers and ids of the users with the most credits since a moment."""
@@ -122,9 +123,7 @@ class AnomalyRepository:
         if not rows:
             return None
         anomaly_id: UUID = rows[0].anomaly_id
-        await self._database.rows(
-            session, ANOMALY_ENQUEUE, anomaly_id=anomaly_id, channels=list(channels), next_at=deliver_at
-        )
+        await self.queue.enqueue(session, [anomaly_id], channels, deliver_at=deliver_at)
         return anomaly_id
 
     async def find(self, session: AsyncSession, anomaly_id: UUID) -> Anomaly | None:
@@ -158,40 +157,6 @@ class AnomalyRepository:
             )
         )
 
-    async def claim(
-        self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[tuple[Alert, str, int]]:
-        """Claim due deliveries for the time `lease`: (alert, channel, the number of this attempt)."""
-        rows = await self._database.rows(
-            session, ANOMALY_CLAIM, channels=list(channels), now=now, lease=lease, limit=limit
-        )
-        return [(alert_of(anomaly_of(row)), row.channel, row.attempts) for row in rows]
-
-    async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
-        """Record that a channel has accepted an alert."""
-        await self._database.rows(session, ANOMALY_DONE, anomaly_id=alert_id, channel=channel, now=now)
-
-    async def missed(
-        self,
-        session: AsyncSession,
-        alert_id: UUID,
-        channel: str,
-        *,
-        error: str,
-        again_at: datetime | None,
-        now: datetime,
-    ) -> None:
-        """Record that a channel did not accept an alert; without `again_at` the delivery has failed permanently."""
-        await self._database.rows(
-            session,
-            ANOMALY_MISSED,
-            anomaly_id=alert_id,
-            channel=channel,
-            status="failed" if again_at is None else "pending",
-            next_at=again_at or now,
-            error=error,
-        )
-
     async def _with_deliveries(self, session: AsyncSession, rows: Sequence[Any]) -> Sequence[Anomaly]:
         sent: dict[UUID, list[tuple[str, str]]] = {}
         ids = [row.anomaly_id for row in rows]
@@ -214,6 +179,10 @@ def anomaly_of(row: Any) -> Anomaly:
     verdict = Verdict(row.verdict) if row.verdict is not None else None
     reason = exact_json.loads(row.reason)
     return Anomaly(row.anomaly_id, suspect, reason, row.user_id, verdict, row.verdict_at, row.found_at)
+
+
+def _alert_of_row(row: Any) -> Alert:
+    return alert_of(anomaly_of(row))
 
 
 def alert_of(anomaly: Anomaly) -> Alert:

@@ -3,13 +3,10 @@
 __all__ = [
     "ANOMALY_ADD",
     "ANOMALY_BY_ID",
-    "ANOMALY_CLAIM",
+    "ANOMALY_CLAIMED",
     "ANOMALY_DELIVERIES",
-    "ANOMALY_DONE",
-    "ANOMALY_ENQUEUE",
     "ANOMALY_JUDGE",
     "ANOMALY_LIST",
-    "ANOMALY_MISSED",
     "ANOMALY_SILENT",
     "WATCHED_USERS",
 ]
@@ -38,12 +35,6 @@ insert into faregate.anomaly (
 ) on conflict on constraint anomaly_once_key do nothing returning anomaly_id
 """
 
-ANOMALY_ENQUEUE = """
-insert into faregate.anomaly_delivery (anomaly_id, channel, next_at)
-select :anomaly_id, channel, :next_at from unnest(cast(:channels as text[])) as channel
-on conflict do nothing
-"""
-
 ANOMALY_BY_ID = f"select {_COLUMNS} {_FROM} where a.anomaly_id = :anomaly_id"
 
 ANOMALY_LIST = f"""
@@ -67,28 +58,10 @@ update faregate.anomaly set verdict = :verdict, verdict_by = :actor, verdict_at 
 returning anomaly_id
 """
 
-ANOMALY_CLAIM = f"""
-with due as (
-  select anomaly_id, channel from faregate.anomaly_delivery
-  where status = 'pending' and next_at <= :now and channel = any(cast(:channels as text[]))
-  order by next_at for update skip locked limit :limit
-), claimed as (
-  update faregate.anomaly_delivery d set attempts = attempts + 1, next_at = cast(:now as timestamptz) + cast(:lease as interval)
-  from due where d.anomaly_id = due.anomaly_id and d.channel = due.channel returning d.anomaly_id, d.channel, d.attempts
-)
+ANOMALY_CLAIMED = f"""
 select {_COLUMNS}, c.channel, c.attempts from claimed c join faregate.anomaly a using (anomaly_id)
 left join faregate.subject s on s.subject_id = a.subject_id
 """  # noqa: S608
-
-ANOMALY_DONE = """
-update faregate.anomaly_delivery set status = 'delivered', delivered_at = :now, last_error = null
-where anomaly_id = :anomaly_id and channel = :channel
-"""
-
-ANOMALY_MISSED = """
-update faregate.anomaly_delivery set status = :status, next_at = :next_at, last_error = :error
-where anomaly_id = :anomaly_id and channel = :channel
-"""
 
 WATCHED_USERS = """
 select u.subject_id, s.external_id as user_id from faregate.usage_user u join faregate.subject s using (subject_id)

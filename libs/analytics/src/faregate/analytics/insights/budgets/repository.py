@@ -1,24 +1,21 @@
-"""Repository of budgets, and the queue of their alerts."""
+"""Repository of budgets and their alerts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.insights.budgets.sql import (
     BUDGET_ALERTS,
-    BUDGET_CLAIM,
-    BUDGET_DONE,
-    BUDGET_ENQUEUE,
+    BUDGET_CLAIMED,
     BUDGET_FIRE,
     BUDGET_LIST,
-    BUDGET_MISSED,
     BUDGET_PUT,
     BUDGET_REMOVE,
 )
 from faregate.analytics.insights.budgets.values import Budget, BudgetAlert, BudgetScope, BudgetSpec, BudgetStatus
+from faregate.analytics.quotas.alert_queue_repository import AlertQueue, DeliveryTable
 from faregate.analytics.quotas.levels import Level, Thresholds, percent_used
 from faregate.analytics.quotas.periods import QuotaPeriod
 from faregate.analytics.quotas.values import Alert
@@ -28,14 +25,16 @@ from faregate.wire.ids import ORGANIZATION_PREFIX, new_uuid7
 
 __all__ = ["BudgetRepository"]
 
+_DELIVERIES = DeliveryTable("budget_delivery", "alert_id", BUDGET_CLAIMED)
 _UNITS = {"credits": "credits", "cost_usd": "USD"}
 
 
 class BudgetRepository:
-    """Reads and writes budgets in the caller's transaction; the `IAlertQueue` of their alerts."""
+    """Reads and writes budgets in the caller's transaction; `queue` has the deliveries of their alerts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.queue = AlertQueue(database, _DELIVERIES, alert_of)
 
     async def put(self, session: AsyncSession, spec: BudgetSpec, *, subject_id: int | None, now: datetime) -> None:
         """Store `spec` under its name."""
@@ -97,7 +96,7 @@ class BudgetRepository:
             now=now,
         )
         new = [row.alert_id for row in rows if not row.superseded]
-        await self._database.rows(session, BUDGET_ENQUEUE, alert_ids=new, channels=list(channels), now=now)
+        await self.queue.enqueue(session, new, channels, deliver_at=now)
         return len(new)
 
     async def alerts(
@@ -115,36 +114,6 @@ class BudgetRepository:
             name: sorted(alerts.values(), key=lambda alert: (alert.fired_at, alert.level.rank))
             for name, alerts in found.items()
         }
-
-    async def claim(
-        self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[tuple[Alert, str, int]]:
-        """Claim due deliveries for the time `lease`: (alert, channel, the number of this attempt)."""
-        rows = await self._database.rows(
-            session, BUDGET_CLAIM, channels=list(channels), now=now, lease=lease, limit=limit
-        )
-        return [(alert_of(row), row.channel, row.attempts) for row in rows]
-
-    async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
-        """Record that a channel has accepted an alert."""
-        await self._database.rows(session, BUDGET_DONE, alert_id=alert_id, channel=channel, now=now)
-
-    async def missed(
-        self,
-        session: AsyncSession,
-        alert_id: UUID,
-        channel: str,
-        *,
-        error: str,
-        again_at: datetime | None,
-        now: datetime,
-    ) -> None:
-        """Record that a channel did not accept an alert; without `again_at` the delivery has failed permanently."""
-        status = "failed" if again_at is None else "pending"
-        next_at = again_at or now
-        await self._database.rows(
-            session, BUDGET_MISSED, alert_id=alert_id, channel=channel, status=status, next_at=next_at, error=error
-        )
 
 
 def budget_of(row: Any) -> Budget:

@@ -2,12 +2,9 @@
 
 __all__ = [
     "BUDGET_ALERTS",
-    "BUDGET_CLAIM",
-    "BUDGET_DONE",
-    "BUDGET_ENQUEUE",
+    "BUDGET_CLAIMED",
     "BUDGET_FIRE",
     "BUDGET_LIST",
-    "BUDGET_MISSED",
     "BUDGET_PUT",
     "BUDGET_REMOVE",
 ]
@@ -53,12 +50,6 @@ on conflict on constraint budget_alert_once_key do nothing
 returning alert_id, superseded
 """
 
-BUDGET_ENQUEUE = """
-insert into faregate.budget_delivery (alert_id, channel, next_at)
-select a.alert_id, c.channel, cast(:now as timestamptz)
-from unnest(cast(:alert_ids as uuid[])) as a (alert_id), unnest(cast(:channels as text[])) as c (channel)
-"""
-
 BUDGET_ALERTS = """
 select a.name, a.level, a.fired_at, d.channel, d.status
 from faregate.budget_alert a join faregate.budget b on b.name = a.name and b.revision = a.revision
@@ -67,25 +58,7 @@ where a.name = any(cast(:names as text[])) and a.period_end > :now
 order by a.fired_at, a.level, d.channel
 """
 
-BUDGET_CLAIM = """
-with due as (
-  select alert_id, channel from faregate.budget_delivery
-  where status = 'pending' and next_at <= :now and channel = any(cast(:channels as text[]))
-  order by next_at for update skip locked limit :limit
-), claimed as (
-  update faregate.budget_delivery d set attempts = attempts + 1, next_at = cast(:now as timestamptz) + cast(:lease as interval)
-  from due where d.alert_id = due.alert_id and d.channel = due.channel returning d.alert_id, d.channel, d.attempts
-)
+BUDGET_CLAIMED = """
 select a.*, b.unit, b.period, b.emails, c.channel, c.attempts
 from claimed c join faregate.budget_alert a using (alert_id) join faregate.budget b using (name)
-"""
-
-BUDGET_DONE = """
-update faregate.budget_delivery set status = 'delivered', delivered_at = :now, last_error = null
-where alert_id = :alert_id and channel = :channel
-"""
-
-BUDGET_MISSED = """
-update faregate.budget_delivery set status = :status, next_at = :next_at, last_error = :error
-where alert_id = :alert_id and channel = :channel
 """

@@ -76,7 +76,7 @@ class OperationsContainer(containers.DeclarativeContainer):
         CapacityService, database, providers.Singleton(CapacityRepository, database), reader, keeper, clock
     )
     deliverer: providers.Provider[AlertDeliverer] = providers.Singleton(
-        AlertDeliverer, database, objective_repository, channels, clock
+        AlertDeliverer, database, objective_repository.provided.queue, channels, clock
     )
     jobs: providers.Provider[OperationsJobs] = providers.Singleton(
         OperationsJobs, objectives, capacity, deliverer, timezone=providers.Callable(timezone_of, settings)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.analytics.insights.operations.objectives.burn import RULES
 from faregate.analytics.insights.operations.objectives.sql import (
     OBJECTIVE_ALERTS,
-    OBJECTIVE_CLAIM,
-    OBJECTIVE_DONE,
+    OBJECTIVE_CLAIMED,
     OBJECTIVE_END,
-    OBJECTIVE_ENQUEUE,
     OBJECTIVE_FIRE,
     OBJECTIVE_KEEP,
     OBJECTIVE_LIST,
-    OBJECTIVE_MISSED,
     OBJECTIVE_OPEN,
     OBJECTIVE_PUT,
     OBJECTIVE_REMOVE,
@@ -36,6 +33,7 @@ from faregate.analytics.insights.operations.objectives.values import (
 from faregate.analytics.insights.operations.objectives.wording import alert_of
 from faregate.analytics.insights.repository import evidence_of_json
 from faregate.analytics.insights.values import InsightResult
+from faregate.analytics.quotas.alert_queue_repository import AlertQueue, DeliveryTable
 from faregate.analytics.quotas.values import Alert
 from faregate.core.db.database import Database
 from faregate.wire import exact_json
@@ -43,14 +41,16 @@ from faregate.wire.ids import new_uuid7
 
 __all__ = ["ObjectiveRepository"]
 
+_DELIVERIES = DeliveryTable("objective_delivery", "alert_id", OBJECTIVE_CLAIMED)
 _LEVELS = {rule.name: rule.level for rule in RULES}
 
 
 class ObjectiveRepository:
-    """Reads and writes objectives in the caller's transaction; the `IAlertQueue` of their alerts."""
+    """Reads and writes objectives in the caller's transaction; `queue` has the deliveries of their alerts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.queue = AlertQueue(database, _DELIVERIES, _alert_of)
 
     async def put(self, session: AsyncSession, spec: ObjectiveSpec, *, now: datetime) -> Objective:
         """Store `spec` under its name; alerts of what it was before end."""
@@ -123,44 +123,6 @@ class ObjectiveRepository:
         """Record that rules no longer hold; they may fire again."""
         await self._database.rows(session, OBJECTIVE_END, name=name, rules=list(rules), now=now)
 
-    async def enqueue(
-        self, session: AsyncSession, alert_id: UUID, channels: Sequence[str], *, deliver_at: datetime
-    ) -> None:
-        """Queue an alert for its channels."""
-        await self._database.rows(
-            session, OBJECTIVE_ENQUEUE, alert_id=alert_id, channels=list(channels), next_at=deliver_at
-        )
-
-    async def claim(
-        self, session: AsyncSession, *, channels: Sequence[str], now: datetime, lease: timedelta, limit: int
-    ) -> Sequence[tuple[Alert, str, int]]:
-        """Claim due deliveries for the time `lease`: (alert, channel, the number of this attempt)."""
-        rows = await self._database.rows(
-            session, OBJECTIVE_CLAIM, channels=list(channels), now=now, lease=lease, limit=limit
-        )
-        return [(alert_of(objective_of(row).spec, row), row.channel, row.attempts) for row in rows]
-
-    async def delivered(self, session: AsyncSession, alert_id: UUID, channel: str, *, now: datetime) -> None:
-        """Record that a channel has accepted an alert."""
-        await self._database.rows(session, OBJECTIVE_DONE, alert_id=alert_id, channel=channel, now=now)
-
-    async def missed(
-        self,
-        session: AsyncSession,
-        alert_id: UUID,
-        channel: str,
-        *,
-        error: str,
-        again_at: datetime | None,
-        now: datetime,
-    ) -> None:
-        """Record that a channel did not accept an alert; without `again_at` the delivery has failed permanently."""
-        status = "failed" if again_at is None else "pending"
-        next_at = again_at or now
-        await self._database.rows(
-            session, OBJECTIVE_MISSED, alert_id=alert_id, channel=channel, status=status, next_at=next_at, error=error
-        )
-
     async def _alerts(
         self, session: AsyncSession, names: Sequence[str], limit: int
     ) -> Mapping[str, Sequence[BurnAlert]]:
@@ -171,6 +133,10 @@ class ObjectiveRepository:
             more = ((row.channel, row.status),) if row.channel is not None else ()
             known[row.alert_id] = BurnAlert(row.rule, _LEVELS[row.rule], row.fired_at, row.ended_at, (*before, *more))
         return {name: list(alerts.values()) for name, alerts in found.items()}
+
+
+def _alert_of(row: Any) -> Alert:
+    return alert_of(objective_of(row).spec, row)
 
 
 def objective_of(row: Any) -> Objective:

@@ -138,7 +138,7 @@ class ObjectiveService:
             )
             if alert_id is not None and not urgent:
                 deliver_at = self._quiet.end_after(now) if self._quiet is not None else now
-                await self._repository.enqueue(session, alert_id, self._channels, deliver_at=deliver_at)
+                await self._repository.queue.enqueue(session, [alert_id], self._channels, deliver_at=deliver_at)
                 fired += 1
             urgent = urgent or held or alert_id is not None
         return fired

@@ -2,14 +2,11 @@
 
 __all__ = [
     "OBJECTIVE_ALERTS",
-    "OBJECTIVE_CLAIM",
-    "OBJECTIVE_DONE",
+    "OBJECTIVE_CLAIMED",
     "OBJECTIVE_END",
-    "OBJECTIVE_ENQUEUE",
     "OBJECTIVE_FIRE",
     "OBJECTIVE_KEEP",
     "OBJECTIVE_LIST",
-    "OBJECTIVE_MISSED",
     "OBJECTIVE_OPEN",
     "OBJECTIVE_PUT",
     "OBJECTIVE_REMOVE",
@@ -65,12 +62,6 @@ update faregate.objective_alert set ended_at = :now
 where name = :name and ended_at is null and rule = any(cast(:rules as text[])) returning 1
 """
 
-OBJECTIVE_ENQUEUE = """
-insert into faregate.objective_delivery (alert_id, channel, next_at)
-select :alert_id, channel, :next_at from unnest(cast(:channels as text[])) as channel
-on conflict do nothing
-"""
-
 OBJECTIVE_ALERTS = """
 select a.alert_id, a.name, a.rule, a.fired_at, a.ended_at, d.channel, d.status
 from unnest(cast(:names as text[])) as wanted (name)
@@ -80,26 +71,8 @@ left join faregate.objective_delivery d using (alert_id)
 order by a.fired_at desc, a.alert_id desc, d.channel
 """
 
-OBJECTIVE_CLAIM = """
-with due as (
-  select alert_id, channel from faregate.objective_delivery
-  where status = 'pending' and next_at <= :now and channel = any(cast(:channels as text[]))
-  order by next_at for update skip locked limit :limit
-), claimed as (
-  update faregate.objective_delivery d set attempts = attempts + 1, next_at = cast(:now as timestamptz) + cast(:lease as interval)
-  from due where d.alert_id = due.alert_id and d.channel = due.channel returning d.alert_id, d.channel, d.attempts
-)
+OBJECTIVE_CLAIMED = """
 select a.*, o.scope, o.value, o.indicator, o.target_percent, o.threshold_ms, o.window_days, o.active, o.updated_at,
   c.channel, c.attempts
 from claimed c join faregate.objective_alert a using (alert_id) join faregate.objective o using (name)
-"""
-
-OBJECTIVE_DONE = """
-update faregate.objective_delivery set status = 'delivered', delivered_at = :now, last_error = null
-where alert_id = :alert_id and channel = :channel
-"""
-
-OBJECTIVE_MISSED = """
-update faregate.objective_delivery set status = :status, next_at = :next_at, last_error = :error
-where alert_id = :alert_id and channel = :channel
 """
