@@ -1,7 +1,8 @@
 """Loader of hosts' strategies: by setting, or by entry points."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -54,10 +55,15 @@ def _of_setting(setting: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _of_packages(installed: Iterable[EntryPoint] | None) -> Iterator[tuple[str, str, str]]:
-    found = entry_points(group=ENTRY_POINTS) if installed is None else installed
-    for point in sorted(found, key=lambda one: one.name):
+    for point in sorted(_of_this_environment() if installed is None else installed, key=lambda one: one.name):
         package = point.dist.name if point.dist is not None else "an installed package"
         yield f"entry point {ENTRY_POINTS} of {package}", point.name, point.value
+
+
+@cache
+def _of_this_environment() -> Sequence[EntryPoint]:
+    """Return the entry points of all installed packages, once: the search opens the metadata of every package."""
+    return tuple(entry_points(group=ENTRY_POINTS))
 
 
 def _strategies(place: str, name: str, path: str) -> Iterator[tuple[str, IFeatureStrategy]]:
