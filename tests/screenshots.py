@@ -17,7 +17,7 @@ from faregate.core.db.embedded import EmbeddedServer
 from faregate.core.db.migrate import upgrade
 from support.apps import running_worker, settings_for
 from support.believable import fill
-from support.browsing import Desk, open_browser, open_desk
+from support.browsing import Desk, loaded, open_browser, open_desk
 from support.operated import KEPT_DAYS, operate
 
 TODAY = datetime.now(UTC).date()
@@ -74,8 +74,7 @@ async def take(desk: Desk, directory: Path, wanted: list[str], *, full: bool) ->
                 if name in {"sign-in", "portal"}:
                     continue
                 await page.goto(f"{desk.url}{PAGES[name]}")
-                await page.locator("main h1").wait_for()
-                await expect(page.locator(".skeleton")).to_have_count(0, timeout=15_000)
+                await loaded(page)
                 if name == "preview":
                     await rehearse(page)
                 await page.screenshot(path=directory / f"{name}-{theme}-{size}.png", full_page=full)

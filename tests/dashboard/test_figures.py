@@ -11,14 +11,8 @@ from playwright.async_api import Page, expect
 
 from faregate.cli.commands.credits.verify import prove
 from support.apps import Gateway
-from support.browsing import Desk
+from support.browsing import Desk, loaded
 from support.people import token
-
-
-async def loaded(page: Page, heading: str = ".shell main h1") -> None:
-    await page.locator(heading).wait_for()
-    await expect(page.locator(".skeleton")).to_have_count(0, timeout=15_000)
-    await expect(page.locator(".problem")).to_have_count(0)
 
 
 def plain(text: str) -> Decimal:
@@ -218,7 +212,7 @@ async def test_a_customer_sees_limits_and_downloads_a_statement(desk: Desk) -> N
     made = (await desk.gateway.post("/api/portal/links", {"user_id": "bela"})).data
     page = await desk.page()
     await page.goto(made["url"].replace("http://gateway", desk.url))
-    await loaded(page, "main h1")
+    await loaded(page)
     await expect(page.locator(".allowances")).to_contain_text("of 50")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download as PDF").click()
@@ -238,12 +232,12 @@ async def test_no_link_or_id_of_the_customers_page_leads_to_another(desk: Desk, 
     answers: list[Any] = []
     page.on("response", lambda response: answers.append(response) if "/api/" in response.url else None)
     await page.goto(made["url"].replace("http://gateway", desk.url))
-    await loaded(page, "main h1")
+    await loaded(page)
     for _ in range(await page.get_by_role("button", name="Explain").count()):
         await page.get_by_role("button", name="Explain").first.click()
     for option in await page.get_by_label("By").locator("option").all():
         await page.get_by_label("By").select_option(await option.get_attribute("value"))
-        await loaded(page, "main h1")
+        await loaded(page)
     links = await page.locator("a[href]").evaluate_all("(all) => all.map((each) => each.href)")
     texts = [await page.locator("main").inner_text(), *[await answer.text() for answer in answers]]
 

@@ -4,20 +4,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from support.browsing import Desk
+from support.browsing import Desk, loaded
 
 TABS = {
     "run-outs": "gita", "cohorts": "Retention", "churn": "expected to be gone", "segments": "champions", "upsell": "pro", "costs": "Cheaper model of the family",
     "satisfaction": "slow", "budgets": "ai_chat_v1",
 }  # fmt: skip
 """A word of each page's result."""
-
-
-async def loaded(page: Page) -> None:
-    await expect(page.locator(".skeleton")).to_have_count(0)
-    await expect(page.locator(".problem")).to_have_count(0)
 
 
 async def test_a_forecast_stands_beside_the_past_with_its_test_and_its_evidence(desk: Desk) -> None:

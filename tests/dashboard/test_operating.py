@@ -7,16 +7,11 @@ from importlib.resources import files
 from playwright.async_api import Page, Route, expect
 
 from support.apps import KEY
-from support.browsing import Desk
+from support.browsing import Desk, loaded
 
 LISTS = (
     "wallets", "organizations", "organizations/acme", "holds", "plans", "quotas", "alerts", "dead-letters", "webhooks", "audit?action=keys.*",
 )  # fmt: skip
-
-
-async def loaded(page: Page) -> None:
-    await expect(page.locator(".skeleton")).to_have_count(0)
-    await expect(page.locator(".problem")).to_have_count(0)
 
 
 async def agreed(page: Page, shown: str | re.Pattern[str]) -> None:

@@ -5,9 +5,9 @@ from decimal import Decimal
 from importlib.resources import files
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
-from support.browsing import Desk
+from support.browsing import Desk, loaded
 from support.people import token
 
 PAGES = [
@@ -24,11 +24,6 @@ PAGES = [
     "keys",
 ]
 """A page of each kind."""
-
-
-async def loaded(page: Page) -> None:
-    await expect(page.locator(".skeleton")).to_have_count(0)
-    await expect(page.locator(".problem")).to_have_count(0)
 
 
 def plain(text: str) -> Decimal:

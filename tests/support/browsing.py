@@ -7,19 +7,26 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from faregate.core.settings import Settings
 from faregate.gateway.main import server_config
 from support.apps import KEY, Gateway, open_gateway
 from support.serving import serving
 
-__all__ = ["Desk", "chromium", "open_browser", "open_desk"]
+__all__ = ["Desk", "chromium", "loaded", "open_browser", "open_desk"]
 
 
 def chromium() -> str | None:
     """Return the path of the browser, if it is installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+async def loaded(page: Page) -> None:
+    """Wait until the page behind the sign-in, or the customers' page, shows all that it asked for, and no error."""
+    await page.locator("main:not(.sign-in):not([aria-busy=true])").wait_for()
+    await expect(page.locator(".skeleton")).to_have_count(0, timeout=15_000)
+    await expect(page.locator(".problem")).to_have_count(0)
 
 
 @asynccontextmanager

@@ -149,13 +149,18 @@ async function render() {
   document.title = `${found ? t(`page_${name}`) : t("not_found")} – Faregate`;
   if (!found) return void fill(main, h("h1", {}, t("not_found")), h("p", {}, h("a", { href: link("overview") }, t("page_overview"))));
   if (!may(found[0])) return void fill(main, h("h1", {}, t(`page_${name}`)), h("div", { className: "notice" }, h("p", {}, t("scope_needed", { scope: found[0] }))));
+  main.ariaBusy = "true";
   try {
     const page = await found[2]();
-    leave = await page.render(main, { session, may, get }) || null;
+    if (!main.isConnected) return;
+    const ends = await page.render(main, { session, may, get });
+    if (main.isConnected) leave = ends || null;
+    else ends?.();
   } catch (error) {
     if (error.status === 401) return;
     fill(main, h("h1", {}, t(`page_${name}`)), problem(error, render));
   }
+  main.ariaBusy = "false";
 }
 
 document.addEventListener("click", (event) => {

@@ -45,11 +45,13 @@ async function render() {
   const [usage, uses, limits, grants, statement] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton(true)));
   const dimensions = ["feature", "model", ...(me.owner_id.startsWith("org:") ? ["user"] : [])].filter((each) => !me.hidden.includes(`${each}s`));
   const select = (label, name, value, all) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map(([key, text]) => h("option", { value: key, selected: key === value }, text))));
-  fill(root(), h("main", { id: "main" }, h("div", { className: "head" }, h("h1", {}, me.title), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("portal_until", { time: fmt.time(me.link_expires_at) }))),
+  const main = h("main", { id: "main", "aria-busy": "true" }, h("div", { className: "head" }, h("h1", {}, me.title), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("portal_until", { time: fmt.time(me.link_expires_at) }))),
     h("ul", { className: "tiles" }, [["free", me.credits], ["balance", me.balance], ["held", me.held]].map(([name, value]) => h("li", {}, h("div", { className: "tile" }, h("span", { className: "label" }, t(name)), h("span", { className: "value", "data-own": name }, fmt.credits(value)), me.plan && name === "free" && h("span", { className: "note" }, `${t("plan")}: ${me.plan}`))))),
     h("div", { className: "bar", role: "search", "aria-label": t("filters") }, select(t("range"), "days", String(days), [["7", t("range_7d")], ["30", t("range_30d")], ["90", t("range_90d")]]), dimensions.length > 1 && select(t("by"), "by", by, dimensions.map((each) => [each, t(`by_${each}`)])), h("label", {}, t("zone"), h("input", { value: zone(), onchange: (event) => change({ tz: event.target.value }) }))),
-    usage, uses, limits, grants, statement));
+    usage, uses, limits, grants, statement);
+  fill(root(), main);
   await Promise.all([showUsage(usage, asked, statement), showUses(uses), showLimits(limits), showGrants(grants)]);
+  main.ariaBusy = "false";
 }
 
 async function showUsage(place, asked, statement) {
