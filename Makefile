@@ -26,10 +26,10 @@ demo: install ## start everything, drive traffic through it, show and prove what
 	@$(BIN)/faregate demo $(if $(KEEP),--keep)
 
 test: install ## run the tests on real engines, in less than ten minutes
-	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install ## run the tests that take longest: further forms of what `make test` checks
-	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
 prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long

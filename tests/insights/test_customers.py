@@ -245,3 +245,20 @@ async def test_a_result_is_kept_for_the_day(study: Study) -> None:
     later = [await customers.segments(QUESTION) for _ in range(2)]
     assert all(before.id == after.id for before, after in pairwise(later))
     assert later[0].id != first.id
+
+
+async def test_a_missing_result_is_made_a_minute_later_and_anew_makes_those_of_today_again(study: Study) -> None:
+    customers, keeper = study.insights.customers(), study.insights.keeper()
+    missing = await customers.segments(QUESTION)
+    assert not missing.result.enough
+    await study.record([use(f"u{n}", 1, credits=1) for n in range(30)])
+    study.clock.advance(seconds=61)
+    made = await customers.segments(QUESTION)
+    assert made.result.enough
+    assert (await customers.segments(QUESTION)).id == made.id
+
+    study.clock.advance(seconds=1)
+    keeper.refuse_older()
+    again = await customers.segments(QUESTION)
+    assert again.id != made.id
+    assert (await customers.segments(QUESTION)).id == again.id

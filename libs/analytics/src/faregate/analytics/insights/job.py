@@ -74,6 +74,12 @@ class InsightJobs:
             log.info("anomalies_found", anomalies=len(found))
         await self._run_outs.run_outs(self._timezone)
 
+    async def anew(self) -> None:
+        """Make all insights now, those that were made today as well."""
+        self._keeper.refuse_older()
+        await self.hourly()
+        await self.daily()
+
     async def deliver(self) -> None:
         """Deliver the alerts of anomalies and budgets that are due."""
         for deliverer in self._deliverers:

@@ -16,6 +16,9 @@ __all__ = ["KEPT_DAYS", "InsightKeeper"]
 KEPT_DAYS = 400
 """How long results are kept, so that a forecast can be compared with what came."""
 
+_WITHOUT_DATA = timedelta(minutes=1)
+"""How long "there is not enough data" is believed: data may arrive at any time."""
+
 
 class InsightKeeper:
     """Reads the newest result of an ask, or has it computed. Opens its own transactions; computations run outside them."""
@@ -24,6 +27,11 @@ class InsightKeeper:
         self._database = database
         self._repository = repository
         self._clock = clock
+        self._made_since: datetime | None = None
+
+    def refuse_older(self) -> None:
+        """From now on compute each result again that was made before this moment, once."""
+        self._made_since = self._clock.now()
 
     async def current(
         self,
@@ -34,7 +42,7 @@ class InsightKeeper:
         people: int = 0,
         user_id: str | None = None,
     ) -> Insight:
-        """Return the newest result, computed now if none was made since `made_since`.
+        """Return the newest result, computed now if none was made since `made_since`, or if it lacked data a minute ago.
 
         Args:
             people: how many people the result lists at most.
@@ -45,13 +53,19 @@ class InsightKeeper:
         """
         async with self._database.transaction(read_only=True) as session:
             found = await self._repository.newest(session, ask, people=people, user_id=user_id)
-        if found is not None and found.made_at >= made_since:
+        if found is not None and self._is_current(found, made_since):
             return found
         await self.renew(ask, compute)
         async with self._database.transaction(read_only=True) as session:
             made = await self._repository.newest(session, ask, people=people, user_id=user_id)
         assert made is not None  # noqa: S101  it was just kept
         return made
+
+    def _is_current(self, found: Insight, made_since: datetime) -> bool:
+        since = max(made_since, self._made_since or made_since)
+        if not found.result.enough:
+            since = max(since, self._clock.now() - _WITHOUT_DATA)
+        return found.made_at >= since
 
     async def renew(self, ask: Ask, compute: Callable[[], Awaitable[InsightResult]]) -> Insight:
         """Compute the result now, and keep it."""

@@ -179,8 +179,7 @@ def make(*, output: Output = "table") -> None:
         from faregate.analytics.insights.numeric import require_extra
 
         require_extra()
-        await lib.insight_jobs().hourly()
-        await lib.insight_jobs().daily()
+        await lib.insight_jobs().anew()
         await lib.operations_jobs().watch()
         await lib.operations_jobs().daily()
 

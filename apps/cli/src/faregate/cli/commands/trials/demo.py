@@ -24,6 +24,7 @@ from faregate.core.runtime import event_loop
 if TYPE_CHECKING:
     from faregate.cli.demo.load_driver import Client, RequestOutcome
     from faregate.cli.demo.stack import Stack
+    from faregate.core.settings import Settings
 
 __all__ = ["demo"]
 
@@ -95,6 +96,8 @@ async def _demo(
         await _show_balances(client, users)
         found = await run_verify(isolated_settings(data_dir=stack.data_dir))
         show(found)
+        if keep:
+            await _make_insights(isolated_settings(data_dir=stack.data_dir))
         _print_next_steps(stack, await _sign_in_link(client) if keep else None)
         return 1 if found.drifts else 0
 
@@ -180,6 +183,15 @@ async def _show_balances(client: Client, users: DemoUsers) -> None:
         held, balance = Decimal(wallet["held"]), Decimal(wallet["balance"])
         rows.append((user, wallet["organization_id"] or "individual", balance, held, Decimal(wallet["credits"])))
     print_table("Wallets", ["user", "belongs to", "balance", "held", "free"], rows)
+
+
+async def _make_insights(settings: Settings) -> None:
+    """Make the insights that the worker made before there was any usage."""
+    from faregate.worker.container import WorkerContainer
+
+    container = WorkerContainer(settings=settings)
+    async with container.engines():
+        await container.insight_jobs().anew()
 
 
 async def _sign_in_link(client: Client) -> str:

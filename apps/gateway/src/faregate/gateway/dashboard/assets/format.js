@@ -15,7 +15,8 @@ const shown = (value, options) => value === null || value === undefined ? "—" 
 export const integer = (value) => shown(value, { maximumFractionDigits: 0 });
 export const credits = (value) => shown(value, { maximumFractionDigits: 6 });
 export const exactly = (value) => shown(value, { maximumFractionDigits: 12 });
-export const usd = (value) => value === null || value === undefined ? "—" : `$${shown(value, { maximumFractionDigits: 12 })}`;
+const dollars = (text) => text.startsWith("-") ? `-$${text.slice(1)}` : `$${text}`;
+export const usd = (value) => value === null || value === undefined ? "—" : dollars(shown(value, { maximumFractionDigits: 12 }));
 export const percent = (value) => shown(value, { style: "percent", maximumFractionDigits: 2 });
 export const ms = (value) => value === null || value === undefined ? "—" : `${shown(value, { maximumFractionDigits: 1 })} ms`;
 export const short = (value) => shown(value, { notation: "compact", maximumFractionDigits: 2 });
@@ -28,7 +29,7 @@ export function amount(of, value) {
 export function estimate(of, value) {
   if (value === null || value === undefined) return "—";
   const text = shown(value, { maximumFractionDigits: of === "cost" ? 4 : of === "credits" || of === "charged" ? 2 : 0 });
-  return of === "cost" ? `$${text}` : text;
+  return of === "cost" ? dollars(text) : text;
 }
 
 function clock(options) {

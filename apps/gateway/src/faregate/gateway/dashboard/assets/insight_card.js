@@ -18,7 +18,7 @@ export function evidence(data) {
 }
 
 function tooLittle(data) {
-  return h("div", { className: "empty" }, h("p", {}, h("strong", {}, t("not_enough"))), (data.evidence?.limits || []).map((each) => h("p", {}, each)), h("pre", { tabindex: "0" }, "faregate demo"));
+  return h("div", { className: "empty" }, h("p", {}, h("strong", {}, t("not_enough"))), (data.evidence?.limits || []).map((each) => h("p", {}, each)), h("p", { className: "fresh" }, t("not_enough_again")));
 }
 
 const isList = (value) => Array.isArray(value) && value.length && typeof value[0] === "object";
