@@ -96,11 +96,11 @@ async def test_later_batches_overtake_a_slow_one_except_for_its_own_keys() -> No
     gates = Gates()
     batcher: Batcher[str, str] = Batcher(gates.run, patience_seconds=0.01)
     stuck = asyncio.create_task(batcher.submit("stuck", lane_key="a"))
-    await asyncio.sleep(0.002)
+    async with asyncio.timeout(5):
+        while gates.begun != [["stuck"]]:
+            await asyncio.sleep(0.001)
     behind = asyncio.create_task(batcher.submit("behind", lane_key="a"))
     other = asyncio.create_task(batcher.submit("other", lane_key="b"))
-    await asyncio.sleep(0.002)
-    assert gates.begun == [["stuck"]]
 
     gates.open("other")
     assert await other == "other"
