@@ -60,14 +60,20 @@ async def test_every_dimension_adds_up_also_usage_without_a_value(gateway: Gatew
         line(3, "gpt-4o", "5", country="FR", user_id="bob", service="voice"),
         line(4, "o3", "7", user_id="cyd"),
     )
+    fixed = {"feature_key": "GENERATE_QUESTION_PAPER", "user_id": "dan", "usage_key": "paper"}
+    await gateway.post("/api/wallets/dan/grants", {"credits": 20, "source": "bonus"})
+    assert (await gateway.post("/api/usage", fixed)).data["credits_charged"] == 5, "a use without a model"
 
-    for by in ("service", "feature", "user", "country", "status", "provider", "organization", "device"):
-        found = await explore(gateway, by=by, top=1, of="credits", groupBy="hour", then="model")
-        first = found["slices"][0]
-        assert sum(part["credits"] for part in found["slices"]) == 15, by
-        assert sum(sum(part["series"]) for part in found["slices"]) == 15, by
-        if first["value"] is not None:
-            assert sum(part["credits"] for part in first["parts"]) == first["credits"], by
+    for rolled in (False, True):
+        if rolled:
+            await gateway.container.roller().run()
+        for by in ("service", "feature", "user", "country", "status", "provider", "model", "organization", "device"):
+            for top in (1, 8):
+                found = await explore(gateway, by=by, top=top, of="credits", groupBy="hour", then="model")
+                assert found["totals"]["totalCredits"] == 20
+                assert sum(part["credits"] for part in found["slices"]) == 20, by
+                assert sum(sum(part["series"]) for part in found["slices"]) == 20, by
+                assert sum(part["chargedCredits"] for part in found["slices"]) == 20, by
 
 
 async def test_each_series_is_that_of_the_question_with_its_value_as_a_filter(gateway: Gateway) -> None:

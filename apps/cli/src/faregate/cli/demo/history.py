@@ -14,7 +14,7 @@ __all__ = ["past_events"]
 _DAYS = 64
 _FEATURES = ("ai_chat", "summarise", "translate")
 _COUNTRIES = ("DE", "DE", "FR", "US", "IN")
-_CREDITS_PER_TOKEN = Decimal("0.0003")
+_CREDITS_PER_TOKEN = Decimal("0.0008")
 _NIGHT_SHARE = 0.15
 _WEEKEND_SHARE = 0.5
 

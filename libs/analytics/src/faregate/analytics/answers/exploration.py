@@ -35,6 +35,7 @@ AMOUNTS = {
 
 _FILTER_OF = {"user": "user_id", "organization": "organization_id"}
 _CALLS = ("model", "provider")
+_COUNTED_BY_CALLS = ("requests", "errors", "latency_sum", "latency_count")
 _MANY = ("user", "organization")
 _PERCENTS = (50, 95, 99)
 _USERS_LIMIT = 100
@@ -63,7 +64,8 @@ class Exploration:
     """The answer. `before` are the totals of `range_before`, None if there is no usage in it; `series_before` are its sums by
     period, in the order of `periods`, None unless they were asked for.
 
-    The sums of `slices` and of `rest` are those of `metrics`, except that slices by model and provider count calls of models.
+    The sums of `slices` and of `rest` are those of `metrics`, except that slices by model and provider count calls of models;
+    what was used without a model belongs to `rest`.
     """
 
     range: TimeRange
@@ -245,21 +247,20 @@ def _rest(
     totals: Sequence[Measures],
     known: AllSeries,
 ) -> Slice | None:
-    """Return all other values together; None if there are none.
+    """Return all other values and what has no value together; None if there is nothing."""
+    series = [total - _sum(each.series[place] for each in slices) for place, total in enumerate(totals)]
+    if by in _CALLS:
+        shown = {each.value for each in slices}
+        others = [known[part.value] for part in ranked if part.value not in shown and part.value in known]
+        calls = [_sum(each[place] for each in others) for place in range(len(totals))]
+        series = [_counting(left, own) for left, own in zip(series, calls, strict=True)]
+    left = _sum(series)
+    return None if left == Measures() else Slice(None, left, series, is_rest=True)
 
-    By model and provider slices count calls, which the totals do not: there the series of each other value is added up.
-    """
-    shown = {each.value for each in slices}
-    others = [part for part in ranked if part.value not in shown]
-    if by not in _CALLS:
-        series = [total - _sum(each.series[place] for each in slices) for place, total in enumerate(totals)]
-        left = _sum(series)
-        return None if left == Measures() else Slice(None, left, series, is_rest=True)
-    if not others:
-        return None
-    found = [known[part.value] for part in others if part.value in known]
-    sums = [_sum(each[place] for each in found) for place in range(len(totals))]
-    return Slice(None, _sum(part.measures for part in others), sums, is_rest=True)
+
+def _counting(sums: Measures, calls: Measures) -> Measures:
+    """Return `sums` with the counts of `calls`: slices by model and provider count calls, totals count uses."""
+    return replace(sums, **{name: getattr(calls, name) for name in _COUNTED_BY_CALLS})
 
 
 def _rank(part: Breakdown, amount: str) -> tuple[int, str]:
