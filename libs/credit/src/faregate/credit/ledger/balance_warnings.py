@@ -53,4 +53,3 @@ def _told_at(
         return told_at
     told.append(wallet)
     return book.now
-
