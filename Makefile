@@ -25,6 +25,7 @@ $(BIN)/.installed: pyproject.toml uv.lock
 demo: install ## start everything, drive traffic through it, show and prove what came of it (KEEP=1 leaves it running)
 	@$(BIN)/faregate demo $(if $(KEEP),--keep)
 
+# Four processes for two processors: each waits for its servers a quarter of the time.
 test: install ## run the tests on real engines, in less than ten minutes
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 

@@ -88,7 +88,7 @@ async def test_an_exploration_stands_beside_the_period_before_and_its_file_is_as
     sheet = openpyxl.load_workbook(io.BytesIO((await (await download.value).path()).read_bytes()))["rows"]
     rows = list(sheet.iter_rows(min_row=2, values_only=True))
 
-    credits_of = {"(all others)" if each["isRest"] else each["value"]: each["credits"] for each in found["slices"]}
+    credits_of = {"(others or none)" if each["isRest"] else each["value"]: each["credits"] for each in found["slices"]}
     assert [row[0] for row in rows] == sorted(credits_of)
     assert {row[0]: Decimal(str(row[6])) for row in rows} == credits_of
     await page.context.close()

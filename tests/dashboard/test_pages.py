@@ -210,7 +210,7 @@ async def test_a_table_is_exported_as_it_is_shown(desk: Desk) -> None:
     slices = (await desk.gateway.get(f"/api/analytics/explore?{address.partition('?')[2]}")).data["slices"]
 
     rows = [line.split(",") for line in text.splitlines()[1:]]
-    shown = [("(all others)" if each["isRest"] else each["value"], each["credits"]) for each in slices]
+    shown = [("(others or none)" if each["isRest"] else each["value"], each["credits"]) for each in slices]
     assert [(row[0], Decimal(row[6])) for row in rows] == shown
     await page.context.close()
 

@@ -74,6 +74,17 @@ async def test_every_dimension_adds_up_also_usage_without_a_value(gateway: Gatew
                 assert sum(part["credits"] for part in found["slices"]) == 20, by
                 assert sum(sum(part["series"]) for part in found["slices"]) == 20, by
                 assert sum(part["chargedCredits"] for part in found["slices"]) == 20, by
+                for each in (part for part in found["slices"] if not part["isRest"]):
+                    assert sum(part["credits"] for part in each["parts"]) == each["credits"], (by, each["value"])
+
+
+async def test_there_is_no_rest_and_no_part_without_a_model_if_all_usage_has_one(gateway: Gateway) -> None:
+    await record(gateway, line(2, "gpt-4o", "3"), {"kind": "request", "time": NOW.isoformat(), "status": 200})
+
+    for by in ("model", "feature", "service"):
+        found = await explore(gateway, by=by, top=8, of="credits", then="model")
+        assert not any(part["isRest"] for part in found["slices"] if by == "model")
+        assert [part["value"] for each in found["slices"] for part in each["parts"]] in ([], ["gpt-4o"])
 
 
 async def test_each_series_is_that_of_the_question_with_its_value_as_a_filter(gateway: Gateway) -> None:

@@ -73,7 +73,7 @@ async def test_the_values_of_a_file_are_those_of_the_same_question(used: Gateway
     slices = (await used.get(f"/api/analytics/explore?{question}")).data["slices"]
     head, *rows = read(await file(used, f"/api/analytics/explore/export?{question}&format={kind}"), kind)
 
-    shown = [(each["value"] or "(all others)", each["credits"]) for each in slices for _ in (0, *each["parts"])]
+    shown = [(each["value"] or "(others or none)", each["credits"]) for each in slices for _ in (0, *each["parts"])]
     assert head[:3] == ["model", "country", "requests"]
     assert [(row[0], number(row[head.index("credits")])) for row in rows] == shown
 
@@ -87,7 +87,7 @@ async def test_the_periods_of_a_file_are_the_series(used: Gateway, cumulative: b
 
     assert head == [
         "period",
-        *(each["value"] or "(all others)" for each in found["slices"]),
+        *(each["value"] or "(others or none)" for each in found["slices"]),
         "(total)",
         "(period before)",
     ]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 from insights.conftest import NOW, Study
@@ -256,9 +257,16 @@ async def test_a_missing_result_is_made_a_minute_later_and_anew_makes_those_of_t
     made = await customers.segments(QUESTION)
     assert made.result.enough
     assert (await customers.segments(QUESTION)).id == made.id
+    assert await stored(study) == [made.id], "a result without data is not kept beside one with data"
 
     study.clock.advance(seconds=1)
     keeper.refuse_older()
     again = await customers.segments(QUESTION)
     assert again.id != made.id
     assert (await customers.segments(QUESTION)).id == again.id
+
+
+async def stored(study: Study) -> list[UUID]:
+    """Return the ids of all kept results."""
+    async with study.database.transaction(read_only=True) as session:
+        return [row.insight_id for row in await study.database.rows(session, "select insight_id from faregate.insight")]

@@ -73,7 +73,9 @@ class SubsliceAnswer(SumsAnswer):
 
 
 class SliceAnswer(SumsAnswer):
-    """One value of the dimension. `series` holds `of` by period, in the order of `periods`; `isRest`: all other values."""
+    """One value of the dimension. `series` holds `of` by period, in the order of `periods`; `isRest`: all other values, and
+    usage without one.
+    """
 
     value: str | None
     isRest: bool  # noqa: N815

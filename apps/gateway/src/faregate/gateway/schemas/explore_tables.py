@@ -11,7 +11,7 @@ from faregate.gateway.schemas.exploration import ExploreAnswer, ExploreFileQuery
 
 __all__ = ["explore_table"]
 
-_NONE, _REST = "(none)", "(all others)"
+_NONE, _REST = "(none)", "(others or none)"
 _PERIOD, _TOTAL, _BEFORE = "period", "(total)", "(period before)"
 _SUMS = {
     "requests": Kind.INTEGER,

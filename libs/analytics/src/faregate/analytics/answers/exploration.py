@@ -35,7 +35,7 @@ AMOUNTS = {
 
 _FILTER_OF = {"user": "user_id", "organization": "organization_id"}
 _CALLS = ("model", "provider")
-_COUNTED_BY_CALLS = ("requests", "errors", "latency_sum", "latency_count")
+_COUNTED_BY_CALLS = ("facts", "requests", "errors", "latency_sum", "latency_count", "quantity")
 _MANY = ("user", "organization")
 _PERCENTS = (50, 95, 99)
 _USERS_LIMIT = 100
@@ -201,6 +201,8 @@ class Explorer:
         by, then = dimensions
         narrowed = await self._narrowed(session, question, by, str(found.value))
         parts = await self._parts(session, narrowed, then) if then is not None else []
+        if then == "model":
+            parts = [*parts, *_without_model(found, parts)]
         series = known.get(found.value) or await self._series(session, narrowed, unit, periods)
         return Slice(found.value, found.measures, series, sorted(parts, key=lambda part: _rank(part, "credits")))
 
@@ -256,6 +258,12 @@ def _rest(
         series = [_counting(left, own) for left, own in zip(series, calls, strict=True)]
     left = _sum(series)
     return None if left == Measures() else Slice(None, left, series, is_rest=True)
+
+
+def _without_model(found: Breakdown, parts: Sequence[Breakdown]) -> Sequence[Breakdown]:
+    """Return the part of a slice that no model has, such as fixed prices; it has no calls."""
+    left = _counting(found.measures - _sum(part.measures for part in parts), Measures())
+    return [] if left == Measures() else [Breakdown(None, left)]
 
 
 def _counting(sums: Measures, calls: Measures) -> Measures:

@@ -31,7 +31,7 @@ class InsightRepository:
         self._database = database
 
     async def add(self, session: AsyncSession, ask: Ask, result: InsightResult, *, now: datetime) -> Insight:
-        """Keep `result` as the result of `ask`."""
+        """Keep `result` as the result of `ask`, instead of one that lacked data."""
         insight_id = new_uuid7()
         await self._database.rows(
             session,

@@ -18,6 +18,7 @@ select set_config('work_mem', '256MB', true), set_config('jit', 'off', true), se
 _COLUMNS = "insight_id, kind, enough, made_at, evidence::text as evidence, answer::text as answer"
 
 INSIGHT_ADD = """
+with superseded as (delete from faregate.insight where ask_key = :ask_key and not enough)
 insert into faregate.insight (insight_id, kind, ask_key, parameters, owners, enough, evidence, answer, made_at)
 values (:insight_id, :kind, :ask_key, cast(cast(:parameters as text) as jsonb), array(
     select subject_id from faregate.subject where external_id = any(cast(:owners as text[]))),

@@ -119,7 +119,7 @@ function showTimes(place, data, series, view, asked) {
   const [totals, before, values] = [numbers(data.series), data.seriesBefore && numbers(data.seriesBefore), series.map((each) => numbers(each.values))];
   const found = data.periods.map((period, at) => ({ period, place: at, total: totals[at], ...(before ? { before: before[at] } : {}), ...Object.fromEntries(values.map((each, number) => [`s${number}`, each[at]])) }));
   const made = table(columns, found, { caption: t("twin_caption", { of: t(`of_${of}`) }), name: "series", sort: { key: "period", down: true } });
-  const named = (key) => ({ period: "period", total: "(total)", before: "(period before)" })[key] ?? (series[Number(key.slice(1))].isRest ? "(all others)" : data.slices[Number(key.slice(1))].value ?? "(none)");
+  const named = (key) => ({ period: "period", total: "(total)", before: "(period before)" })[key] ?? (series[Number(key.slice(1))].isRest ? "(others or none)" : data.slices[Number(key.slice(1))].value ?? "(none)");
   const source = (format, order) => ["/api/analytics/explore/export", { query: { ...asked, format, table: "periods", cumulative, sort: order && order.key !== "uses" && `${order.down ? "-" : ""}${named(order.key)}` } }];
   fill(place, h("details", { open: found.length <= 31 }, h("summary", {}, h("h2", {}, t("table_twin"))), h("div", { className: "actions" }, saveButton(made, { source })), made));
 }
