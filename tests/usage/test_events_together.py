@@ -172,9 +172,8 @@ def test_one_wrong_event_among_good_ones_is_refused_as_alone(field: str, value: 
 
 @pytest.mark.parametrize("field", ["credits", "cost_usd", "input_tokens", "output_tokens"])
 def test_amount_below_0_of_events_created_without_validation_is_refused(field: str) -> None:
-    good: dict[str, Any] = {"user_id": "ada", "service": "chat", "id": "e", field: 1}
-    items = [UsageEvent.model_construct(**good) for _ in range(9)]
-    items.append(UsageEvent.model_construct(**{**good, field: -1}))
+    create: Any = UsageEvent.model_construct
+    items = [create(user_id="ada", service="chat", id="e", **{field: amount}) for amount in (1,) * 9 + (-1,)]
 
     together = prepare_all(maker(), parse_events(items))
 

@@ -34,10 +34,12 @@ def _fields() -> TypeAdapter[list[EventFields]]:
 _EVENTS = _fields()
 
 
-_COLUMNS: Mapping[str, TypeAdapter[list[Any]]] = {
-    name: TypeAdapter(GenericAlias(list, (field.rebuild_annotation(),)))
-    for name, field in UsageEvent.model_fields.items()
-}
+def _column(kind: Any) -> TypeAdapter[list[Any]]:
+    form: Any = GenericAlias(list, (kind,))
+    return TypeAdapter(form)
+
+
+_COLUMNS = {name: _column(field.rebuild_annotation()) for name, field in UsageEvent.model_fields.items()}
 _REQUIRED = {name for name, field in UsageEvent.model_fields.items() if field.is_required()}
 
 
@@ -65,7 +67,7 @@ def parse_events(items: Sequence[UsageEvent | EventFields | InvalidError]) -> Pa
     made = {place: vars(item) for place in others if isinstance(item := items[place], UsageEvent)}
     groups = [*groups_of(made, made), *filter(None, map(_valid, groups_of(items, plain)))]
     rest = set(range(len(items))).difference(errors, *(group.places for group in groups))
-    single = [(place, made[place]) for place in rest.intersection(made)]
+    single: list[tuple[int, EventFields]] = [(place, made[place]) for place in rest.intersection(made)]
     for place, found in _one_by_one(items, sorted(rest.difference(made))):
         if isinstance(found, InvalidError):
             errors[place] = found

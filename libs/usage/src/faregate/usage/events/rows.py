@@ -174,7 +174,9 @@ class RowMaker:
             big(self.cost(get("cost_usd"), get("model"), (get("provider"), read, written, at))),
             integer(get("latency_ms")),
             small(STATUSES[status] if isinstance(status, str) else status),
-            NO_RARE if shape[1] is None and event.keys().isdisjoint(RARE) else rare(*map(get, RARE), shape[1]),
+            NO_RARE
+            if shape[1] is None and event.keys().isdisjoint(RARE)
+            else rare(get("quantity"), get("unit"), get("tags"), get("metadata"), shape[1]),
         )
         return b"".join(row), tuple([claim_row(one, identity, subject, time) for one in claims])
 
