@@ -10,7 +10,8 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.proof.verify import Verifier
 from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.recorder import IngestReport, UsageRecorder
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.reports import IngestReport
 from faregate.usage.values import FeatureKey, FeatureUsage
 from support.library import Library
 

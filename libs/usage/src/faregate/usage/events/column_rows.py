@@ -6,6 +6,7 @@ from itertools import repeat
 from typing import Any
 
 from faregate.core.errors import InvalidError
+from faregate.usage.events.claims import claim_row
 from faregate.usage.events.copy_format import NULL, big, integer, micros, small, text
 from faregate.usage.events.event import EventFields
 from faregate.usage.events.groups import EventGroup, ParsedEvents
@@ -21,7 +22,6 @@ from faregate.usage.events.rows import (
     WIDTH,
     Prepared,
     RowMaker,
-    claim_row,
     rare,
 )
 from faregate.usage.pricing.pico_usd import PICO

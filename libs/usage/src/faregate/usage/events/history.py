@@ -13,13 +13,14 @@ from faregate.core.db.partitions import Month, Partitions
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError, RetryTransactionError
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
+from faregate.usage.events.claims import claim_of
 from faregate.usage.events.event import UsageEvent
 from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key, settled_meaning
 from faregate.usage.events.parsing import parse_event
 from faregate.usage.events.recorder import UsageRecorder
 from faregate.usage.events.repository import EventRepository
-from faregate.usage.events.rows import RowMaker, TimeBounds, claim_of
+from faregate.usage.events.rows import RowMaker, TimeBounds
 from faregate.usage.events.terms import check_source
 from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire import exact_json

@@ -1,11 +1,8 @@
 """Recording of usage events: validated, deduplicated, written by COPY."""
 
 import asyncio
-from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -18,19 +15,21 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.batcher import Batcher, bisect_failures
 from faregate.core.runtime.gc_tuning import gc_paused
+from faregate.usage.events.claims import claim_key
 from faregate.usage.events.column_rows import prepare_all
 from faregate.usage.events.event import UsageEvent
 from faregate.usage.events.groups import ParsedEvents
 from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key
 from faregate.usage.events.parsing import parse_events
+from faregate.usage.events.reports import IngestReport, RecordedItems, Rejected
 from faregate.usage.events.repository import EventRepository
-from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds, claim_key
+from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds
 from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire.exact_json import mended
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
-__all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
+__all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "UsageRecorder"]
 
 BATCH_SIZE = 10_000
 REJECTIONS_LISTED = 100
@@ -40,74 +39,6 @@ _GATHERED_UP_TO = 50
 
 EventLike = UsageEvent | Mapping[str, Any] | InvalidError
 """An event, its fields, or the error of an item that could not be read, which is reported with the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An item that was not accepted: its index in the call, and why."""
-
-    index: int
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """Result of recording the items of a call. A duplicate is not an error: it already counts, and is not counted again.
-
-    Attributes:
-        rejected: the items that were not accepted, in order; for a stream only the first ones.
-        unlisted: the number of further items that were not accepted.
-    """
-
-    accepted: int = 0
-    duplicates: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    unlisted: int = 0
-
-    @property
-    def rejections(self) -> int:
-        """Number of items that were not accepted."""
-        return len(self.rejected) + self.unlisted
-
-    def shortened(self, listed: int) -> "IngestReport":
-        """Return the report with the first `listed` rejected items, and the number of the others."""
-        if len(self.rejected) <= listed:
-            return self
-        more = self.unlisted + len(self.rejected) - listed
-        return replace(self, rejected=self.rejected[:listed], unlisted=more)
-
-    @classmethod
-    def sum(cls, reports: Iterable[tuple[int, "IngestReport"]]) -> "IngestReport":
-        """Return the sum of reports, each with the index of its first item."""
-        accepted, duplicates, unlisted = 0, 0, 0
-        rejected: list[Rejected] = []
-        for offset, report in sorted(reports, key=itemgetter(0)):
-            accepted += report.accepted
-            duplicates += report.duplicates
-            unlisted += report.unlisted
-            rejected += [Rejected(item.index + offset, item.error) for item in report.rejected]
-        return cls(accepted, duplicates, tuple(rejected), unlisted)
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """Result of recording the items of one transaction.
-
-    Attributes:
-        read: the indexes of the items that are valid events, ascending.
-        new: the positions in `read` of the events that had not counted before, ascending.
-    """
-
-    read: Sequence[int]
-    new: Sequence[int]
-    rejected: Sequence[Rejected]
-
-    def report(self, first: int, end: int) -> IngestReport:
-        """Return the result of the items from `first` up to but not including `end`."""
-        begin, stop = bisect_left(self.read, first), bisect_left(self.read, end)
-        accepted = bisect_left(self.new, stop) - bisect_left(self.new, begin)
-        rejected = tuple(Rejected(r.index - first, r.error) for r in self.rejected if first <= r.index < end)
-        return IngestReport(accepted, stop - begin - accepted, rejected)
 
 
 class UsageRecorder:
@@ -204,7 +135,7 @@ class UsageRecorder:
     async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
         return _whole(await self._record_items(items), items)
 
-    async def _record_items(self, items: Sequence[EventLike]) -> _Recorded:
+    async def _record_items(self, items: Sequence[EventLike]) -> RecordedItems:
         parsed, costs = await self._parsed(items)
         return await self._database.run(lambda session: self._record(session, items, parsed, costs))
 
@@ -220,7 +151,7 @@ class UsageRecorder:
 
     async def _record(
         self, session: AsyncSession, items: Sequence[EventLike], parsed: ParsedEvents, costs: EventCosts
-    ) -> _Recorded:
+    ) -> RecordedItems:
         subjects, refused = await self._subject_ids(session, parsed)
         with gc_paused():
             accepted = parsed.without(refused) if refused else parsed
@@ -234,7 +165,7 @@ class UsageRecorder:
         if rejected:
             await self._remember(session, items, rejected)
         new = await self._write(session, prepared, fresh, claims) if prepared else ()
-        return _Recorded(read, new, rejected)
+        return RecordedItems(read, new, rejected)
 
     async def _write(
         self, session: AsyncSession, prepared: Sequence[Prepared], fresh: Sequence[int], claims: Sequence[bytes]
@@ -266,7 +197,7 @@ class UsageRecorder:
             await self._repository.reject(session, reasons)
 
 
-def _whole(recorded: _Recorded, items: Sequence[EventLike]) -> IngestReport:
+def _whole(recorded: RecordedItems, items: Sequence[EventLike]) -> IngestReport:
     return recorded.report(0, len(items))
 
 

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from struct import Struct
 from typing import Any, cast
-from uuid import UUID
 
 from faregate.core.errors import InvalidError
-from faregate.core.values.uuids import uuid_of
-from faregate.usage.events.copy_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
+from faregate.usage.events.claims import claim_row
+from faregate.usage.events.copy_format import NULL, big, integer, jsonb, micros, numeric, small, text
 from faregate.usage.events.event import EventFields
 from faregate.usage.events.keys import identity_of
 from faregate.usage.events.terms import NOT_NEGATIVE, RESERVED, is_reserved
@@ -21,7 +20,6 @@ from faregate.wire import exact_json
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
 __all__ = [
-    "CLAIM_COLUMNS",
     "COLUMNS",
     "COST_LIMIT",
     "CREDITS_LIMIT",
@@ -31,13 +29,9 @@ __all__ = [
     "SHAPE",
     "STATUSES",
     "WIDTH",
-    "Claim",
     "Prepared",
     "RowMaker",
     "TimeBounds",
-    "claim_key",
-    "claim_of",
-    "claim_row",
     "rare",
 ]
 
@@ -80,19 +74,6 @@ class TimeBounds:
         return cls(now, now - timedelta(days=late_days), now + timedelta(seconds=future_seconds))
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim on an identity: its key, and the event to which it belongs."""
-
-    key: UUID
-    event_key: UUID
-    subject_id: int
-    time: datetime
-
-
-CLAIM_COLUMNS = ("key", "event_key", "subject_id", "time")
-
-_CLAIM = Struct("!hi16si16siqiq")
 FIXED = Struct("!hihiqi16siqiqiqiqiq").pack
 SHAPE = ("kind", "meter", "service", "feature_key", "model", "provider", "country", "device", "source")
 WIDTH = len(COLUMNS)
@@ -105,22 +86,6 @@ PricedBy = tuple[str | None, int, int, datetime | None]
 Prepared = tuple[bytes, tuple[bytes, ...]]
 """The row of an event in the order of `COLUMNS`, and the rows of the claims that must all be new for it to count; both in
 COPY format. Rows of claims sort like their keys."""
-
-
-def claim_row(key: bytes, event: bytes, subject_id: int, time: int) -> bytes:
-    """Return a claim on `key` as a row; `time` in microseconds since 2000."""
-    return _CLAIM.pack(4, 16, key, 16, event, 8, subject_id, 8, time)
-
-
-def claim_key(row: bytes) -> bytes:
-    """Return the key of a claim's row."""
-    return row[6:22]
-
-
-def claim_of(row: bytes) -> Claim:
-    """Return the claim of a row."""
-    _, _, key, _, event, _, subject_id, _, time = _CLAIM.unpack(row)
-    return Claim(uuid_of(key), uuid_of(event), subject_id, moment_of(time))
 
 
 class RowMaker:

@@ -12,7 +12,8 @@ from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.usage.events.keys import event_key, use_key
 from faregate.usage.events.parsing import parse_event
-from faregate.usage.events.recorder import Rejected, UsageRecorder
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.reports import Rejected
 from faregate.usage.foreign.catalog import IngestRules
 from faregate.usage.foreign.mapping import Made, made_from, rule_for
 from faregate.usage.foreign.rules import ForeignEvent, IngestRule
