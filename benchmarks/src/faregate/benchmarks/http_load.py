@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from faregate.core.clock import SystemClock
 from faregate.core.errors import ConfigurationError, FaregateError
 
-__all__ = ["Waits", "steady", "throughput"]
+__all__ = ["Load", "Waits", "steady", "throughput"]
 
 _SCRIPT = """
 local n = 0
@@ -25,6 +25,17 @@ response = function(status) if status < 200 or status > 299 then wrk.thread:stop
 """
 
 
+_UNITS = {"us": 0.001, "ms": 1, "s": 1000}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Calls per second of connections that each wait for an answer before the next call, and how long 99 of 100 take."""
+
+    per_second: float
+    p99_ms: float
+
+
 @dataclass(frozen=True, slots=True)
 class Waits:
     """Latency of calls at a steady rate in milliseconds, from the moment at which each was due."""
@@ -34,7 +45,7 @@ class Waits:
     p99_ms: float
 
 
-def throughput(url: str, *, users: int, more: str, headers: Mapping[str, str], seconds: int, connections: int) -> float:
+def throughput(url: str, *, users: int, more: str, headers: Mapping[str, str], seconds: int, connections: int) -> Load:
     """Return how many POSTs per second `url` answers with success; `more` is appended to the user in the body."""
     program = shutil.which("wrk")
     if program is None:
@@ -44,15 +55,15 @@ def throughput(url: str, *, users: int, more: str, headers: Mapping[str, str], s
         script = Path(directory) / "start.lua"
         script.write_text(_SCRIPT.format(path=urlsplit(url).path, headers=said, users=users, more=more))
         done = subprocess.run(
-            [program, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url],
+            [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url],
             capture_output=True,
             text=True,
             check=False,
         )
-    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    found = re.search(r"99%\s+([\d.]+)(us|ms|s)\b.*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
     if found is None or "Non-2xx" in done.stdout:
         raise FaregateError(f"wrk did not measure {url}:\n{done.stdout}{done.stderr}")
-    return float(found[1])
+    return Load(float(found[3]), float(found[1]) * _UNITS[found[2]])
 
 
 async def steady(

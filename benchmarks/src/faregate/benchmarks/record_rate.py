@@ -60,7 +60,7 @@ async def measure_records(ground: Ground, *, users: int, seconds: int, callers: 
 
 def _http(url: str, users: int, more: str, seconds: int, callers: int) -> float:
     throughput(url, users=users, more=more, headers=_HEADERS, seconds=1, connections=callers)
-    return throughput(url, users=users, more=more, headers=_HEADERS, seconds=seconds, connections=callers)
+    return throughput(url, users=users, more=more, headers=_HEADERS, seconds=seconds, connections=callers).per_second
 
 
 async def _both(ground: Ground, call: _Call, seconds: int, callers: int) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from faregate.benchmarks.ground import FEATURE, KEY, Ground
-from faregate.benchmarks.http_load import Waits, steady, throughput
+from faregate.benchmarks.http_load import Load, Waits, steady, throughput
 from faregate.benchmarks.serving import serving
 
 __all__ = ["Starts", "measure_starts"]
@@ -27,27 +27,32 @@ insert into bare_wallet select 'bench-' || n, 1000000000 from generate_series(0,
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """Calls per second of both endpoints, and the latency of `start` at a steady rate."""
+    """Both endpoints under the same load, and the latency of `start` at a steady rate."""
 
-    ours: float
-    bare: float
+    ours: Load
+    bare: Load
     at_rate: Waits
 
     @property
     def ratio(self) -> float:
         """Our rate divided by that of the bare endpoint."""
-        return self.ours / self.bare
+        return self.ours.per_second / self.bare.per_second
 
 
 async def measure_starts(
-    ground: Ground, *, users: int, seconds: int, connections: int, rate: int, processes: int
+    ground: Ground, *, users: int, seconds: int, connections: int, processes: int, rate: int | None = None
 ) -> Starts:
-    """Measure both endpoints one after the other, with the same number of server processes."""
+    """Measure both endpoints one after the other, with the same number of server processes.
+
+    Args:
+        rate: calls per second for the latency at a steady rate; by default half of what `start` answers under load.
+    """
     more = f',"feature_endpoint_value":"{FEATURE.value}"'
     async with serving(ground, "faregate.cli", "gateway", "--port", workers=processes) as url:
         await asyncio.to_thread(_load, url + _START, users, more, 2, connections)
         ours = await asyncio.to_thread(_load, url + _START, users, more, seconds, connections)
-        at_rate = await steady(url + _START, users=users, more=more, headers=_HEADERS, rate=rate, seconds=seconds)
+        half = rate or max(1, int(ours.per_second / 2))
+        at_rate = await steady(url + _START, users=users, more=more, headers=_HEADERS, rate=half, seconds=seconds)
     connection = await asyncpg.connect(ground.server.url)
     await connection.execute(_BARE_TABLE.format(users=users))
     await connection.close()
@@ -58,5 +63,5 @@ async def measure_starts(
     return Starts(ours, bare, at_rate)
 
 
-def _load(url: str, users: int, more: str, seconds: int, connections: int) -> float:
+def _load(url: str, users: int, more: str, seconds: int, connections: int) -> Load:
     return throughput(url, users=users, more=more, headers=_HEADERS, seconds=seconds, connections=connections)

@@ -43,6 +43,9 @@ app.command("faregate.benchmarks.commands.dashboard:dashboard", help="Measure th
 app.command(
     "faregate.benchmarks.commands.lease:lease", help="Time local decisions of a lease, with and without a journal."
 )
+app.command(
+    "faregate.benchmarks.commands.compare:compare", help="Compare short runs with the figures of earlier commits."
+)
 app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
 app.command("faregate.benchmarks.commands.otlp:otlp", help="Record spans of OpenTelemetry, by HTTP.")
