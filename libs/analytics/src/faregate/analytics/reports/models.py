@@ -85,7 +85,7 @@ class ReportDeliveryRow(TableModel, table=True):
             postgresql_where=text("not test"),
         ),
         Index("report_delivery_due_idx", "next_at", postgresql_where=text("status = 'pending'")),
-        Index("report_delivery_created_idx", "name", "created_at"),
+        Index("report_delivery_name_idx", "name", "due_at"),
     )
 
     delivery_id: UUID = Field(primary_key=True)
@@ -102,4 +102,3 @@ class ReportDeliveryRow(TableModel, table=True):
     next_at: datetime = Field(sa_column=moment())
     finished_at: datetime | None = Field(sa_column=moment(nullable=True))
     last_error: str | None = Field(sa_column=Column(Text))
-    created_at: datetime = Field(sa_column=created_at())

@@ -19,6 +19,7 @@ from faregate.analytics.reports.sql import (
     DELIVERY_RETRY,
     DELIVERY_SENT,
     RECIPIENT_BOUNCED,
+    RECIPIENT_GET,
     RECIPIENT_STATE,
     RECIPIENTS,
     RECIPIENTS_PUT,
@@ -111,6 +112,11 @@ class ReportRepository:
         rows = await self._database.rows(session, RECIPIENT_STATE, token=token, state=state.value, now=now)
         return (rows[0].name, _recipient(rows[0])) if rows else None
 
+    async def recipient(self, session: AsyncSession, token: UUID) -> tuple[str, Recipient] | None:
+        """Return the report and the recipient of `token`."""
+        rows = await self._database.rows(session, RECIPIENT_GET, token=token)
+        return (rows[0].name, _recipient(rows[0])) if rows else None
+
     async def due(self, session: AsyncSession, *, now: datetime, limit: int) -> Sequence[ReportSpec]:
         """Lock and return subscriptions that are due, without their recipients; those that another process has are left out."""
         rows = await self._database.rows(session, REPORT_DUE, now=now, limit=limit)
@@ -157,9 +163,7 @@ class ReportRepository:
         self, session: AsyncSession, *, now: datetime, lease: timedelta, limit: int, only: UUID | None = None
     ) -> Sequence[tuple[ReportDelivery, ReportSpec]]:
         """Claim due deliveries, all or one, for the time `lease`."""
-        rows = await self._database.rows(
-            session, DELIVERY_CLAIM, now=now, lease=lease, limit=limit, delivery_id=only
-        )
+        rows = await self._database.rows(session, DELIVERY_CLAIM, now=now, lease=lease, limit=limit, delivery_id=only)
         return [(_delivery(row), _spec(row, (row.address,))) for row in rows]
 
     async def sent(self, session: AsyncSession, delivery_id: UUID, *, now: datetime) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "RECIPIENTS_PUT",
     "RECIPIENTS_RESUME",
     "RECIPIENT_BOUNCED",
+    "RECIPIENT_GET",
     "RECIPIENT_STATE",
     "REPORT_ADVANCE",
     "REPORT_DUE",
@@ -65,6 +66,10 @@ select name, address, state, token, changed_at, last_error from faregate.report_
 where name = any(cast(:names as text[])) and listed order by name, position
 """
 
+RECIPIENT_GET = """
+select name, address, state, token, changed_at, last_error from faregate.report_recipient where token = :token
+"""
+
 RECIPIENT_STATE = """
 with changed as (
   update faregate.report_recipient set state = :state, changed_at = :now
@@ -98,8 +103,8 @@ from unnest(cast(:names as text[]), cast(:nexts as timestamptz[])) as g (name, n
 """
 
 DELIVERY_QUEUE = """
-insert into faregate.report_delivery (delivery_id, name, address, period_start, period_end, due_at, next_at, created_at)
-select gen_random_uuid(), r.name, r.address, g.starts, g.ends, g.due, cast(:now as timestamptz), cast(:now as timestamptz)
+insert into faregate.report_delivery (delivery_id, name, address, period_start, period_end, due_at, next_at)
+select gen_random_uuid(), r.name, r.address, g.starts, g.ends, g.due, cast(:now as timestamptz)
 from unnest(
   cast(:names as text[]), cast(:starts as timestamptz[]), cast(:ends as timestamptz[]), cast(:dues as timestamptz[])
 ) as g (name, starts, ends, due)
@@ -109,8 +114,8 @@ on conflict (name, address, period_start) where not test do nothing returning 1
 
 DELIVERY_ADD = f"""
 with added as (
-  insert into faregate.report_delivery as d (delivery_id, name, address, period_start, period_end, test, due_at, next_at, created_at)
-  values (:delivery_id, :name, :address, :starts, :ends, true, :now, :now, :now)
+  insert into faregate.report_delivery as d (delivery_id, name, address, period_start, period_end, test, due_at, next_at)
+  values (:delivery_id, :name, :address, :starts, :ends, true, :now, :now)
   returning *
 )
 select {_DELIVERY}, null::uuid as token from added d
@@ -166,11 +171,11 @@ from verdict v where r.name = :name and r.address = :address
 
 DELIVERIES = f"""
 select {_DELIVERY}, null::uuid as token from faregate.report_delivery d
-where d.name = :name and (cast(:before_at as timestamptz) is null or (d.created_at, d.delivery_id) < (:before_at, :before_id))
-order by d.created_at desc, d.delivery_id desc limit :limit
+where d.name = :name and (cast(:before_at as timestamptz) is null or (d.due_at, d.delivery_id) < (:before_at, :before_id))
+order by d.due_at desc, d.delivery_id desc limit :limit
 """  # noqa: S608
 
 DELIVERY_FORGET = """
 delete from faregate.report_delivery
-where status <> 'pending' and created_at < cast(:now as timestamptz) - cast(:keep as interval)
+where status <> 'pending' and due_at < cast(:now as timestamptz) - cast(:keep as interval)
 """

@@ -112,7 +112,6 @@ def _create_deliveries(schema: str) -> None:
         _moment("next_at"),
         _moment("finished_at", nullable=True),
         _text("last_error", nullable=True),
-        _moment("created_at", default="now()"),
         sa.CheckConstraint(
             "status in ('pending', 'sent', 'bounced', 'failed', 'cancelled')",
             name=op.f("report_delivery_status_check"),
@@ -141,7 +140,7 @@ def _create_deliveries(schema: str) -> None:
         schema=schema,
         postgresql_where=sa.text("status = 'pending'"),
     )
-    op.create_index("report_delivery_created_idx", "report_delivery", ["name", "created_at"], schema=schema)
+    op.create_index("report_delivery_name_idx", "report_delivery", ["name", "due_at"], schema=schema)
 
 
 def downgrade() -> None:
