@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/analytics/incident": "faregate insights incident",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
+    "GET /api/reports": "faregate reports list",
 }
 """The command that does what each HTTP call does; `{…}` matches one part of the path and is copied."""
 

@@ -20,6 +20,7 @@ from faregate.core.settings.unchecked_claims import unchecked_claims
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.dashboard.pages import dashboard_routes
 from faregate.gateway.dashboard.portal_page import portal_routes
+from faregate.gateway.dashboard.unsubscribe_page import unsubscribe_routes
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.http.cross_origin import cross_origin
 from faregate.gateway.http.envelope import failure
@@ -51,6 +52,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
             *container.cycles().routes(),
             *documentation_routes(_operations(controllers)),
             *container.oidc_sign_in().routes(),
+            *unsubscribe_routes(container.report_service()),
             *portal_routes(container.portal_links()),
             *dashboard_routes(oidc=settings.oidc_issuer is not None),
         ],

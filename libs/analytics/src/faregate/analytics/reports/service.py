@@ -1,6 +1,7 @@
 """Report subscriptions: settings, previews, tests, unsubscribing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -16,7 +17,9 @@ from faregate.analytics.reports.values import (
     ComposedReport,
     Recipient,
     RecipientState,
+    ReportAttachment,
     ReportDelivery,
+    ReportFile,
     ReportScope,
     ReportSpec,
     ReportSubscription,
@@ -24,6 +27,7 @@ from faregate.analytics.reports.values import (
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
+from faregate.core.errors import InvalidError
 from faregate.wire.ids import organization_owner_id
 
 __all__ = ["BOUNCES_SUFFERED", "ReportService"]
@@ -111,6 +115,21 @@ class ReportService:
         spec = (await self.get(name)).spec
         period = period_of_day(spec, day) if day is not None else self.latest(spec)
         return period, await self._composer.compose(spec, period)
+
+    async def file(self, name: str, kind: ReportFile, *, day: date | None = None) -> ReportAttachment:
+        """Return one file of a report, whether it is attached to the mails or not.
+
+        Raises:
+            UnknownReportError.
+            InvalidError: a statement is asked for, and the owner has no wallet.
+            MissingExtraError: the extra `pdf` is not installed.
+        """
+        spec = replace((await self.get(name)).spec, files=(kind,))
+        period = period_of_day(spec, day) if day is not None else self.latest(spec)
+        found = await self._composer.files(spec, period)
+        if not found:
+            raise InvalidError("there is no statement: the owner has no wallet; choose xlsx or csv", param="format")
+        return found[0]
 
     def latest(self, spec: ReportSpec) -> TimeRange:
         """Return the period of the report that was last due."""

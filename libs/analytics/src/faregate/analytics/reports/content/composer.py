@@ -1,10 +1,11 @@
 """Composition of a report: subject, text, HTML, chart and files."""
 
 import asyncio
+from collections.abc import Sequence
 
 from faregate.analytics.question.filters import TimeRange
 from faregate.analytics.reports.content.charts import bars_png
-from faregate.analytics.reports.content.figures import FigureReader, ReportFigures
+from faregate.analytics.reports.content.figures import FigureReader
 from faregate.analytics.reports.content.files import files_of
 from faregate.analytics.reports.content.html import CHART, html_of
 from faregate.analytics.reports.content.page import ReportPage, page_of
@@ -30,9 +31,9 @@ class ReportComposer:
         self._public_url = public_url
         self._title = title
 
-    async def figures(self, spec: ReportSpec, period: TimeRange) -> ReportFigures:
-        """Return the figures alone."""
-        return await self._reader.read(spec, period)
+    async def files(self, spec: ReportSpec, period: TimeRange) -> Sequence[ReportAttachment]:
+        """Return the files of this report alone."""
+        return await files_of(await self._reader.read(spec, period), spec.files, title=self._title)
 
     async def compose(self, spec: ReportSpec, period: TimeRange) -> ComposedReport:
         """Return the mail of this report, the same for each recipient but for the link to unsubscribe.
