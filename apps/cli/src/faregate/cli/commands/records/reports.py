@@ -137,9 +137,9 @@ def preview(
         console.print(f"saved {path}", highlight=False, markup=False, soft_wrap=True)
 
 
-@reports.command
+@reports.command(name="test")
 @audited("reports.test_report", target=("name",), apart=True)
-def test(name: str, address: str, *, output: Output = "table") -> int:
+def send_test(name: str, address: str, *, output: Output = "table") -> int:
     """Mail the latest report to one address now, marked as a test; exit 1 if it was not accepted."""
 
     async def work(lib: WorkerContainer) -> ReportDelivery:
