@@ -35,6 +35,7 @@ CALLS = [
     ["alerts", "list"],
     ["dlq", "list"],
     ["insights", "budgets"],
+    ["reports", "list"],
     ["ingest", "list"],
     ["bi", "create"],
     ["logs", "search"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -280,7 +281,8 @@ def _save(name: str, report: ComposedReport, directory: Path) -> list[Path]:
     from faregate.analytics.reports.content.browser import page_for_browser
 
     directory.mkdir(parents=True, exist_ok=True)
-    texts = {f"{name}.html": page_for_browser(report).encode(), f"{name}.txt": report.text.encode()}
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)  # names may hold what a path must not
+    texts = {f"{stem}.html": page_for_browser(report).encode(), f"{stem}.txt": report.text.encode()}
     contents = {**texts, **{file.name: file.content for file in (*report.images, *report.files)}}
     for file, content in contents.items():
         (directory / file).write_bytes(content)
