@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,10 +23,15 @@ from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
+from faregate.gateway.main import server_config
 from faregate.wire.credits import to_micros
-from support.processes import start_command
+from support.apps import KEY, open_gateway, settings_for
+from support.docs import Page
+from support.processes import command_path, start_command
 from support.receivers import MailServer, mail_server
 from support.reporting import WEEKLY, Office, fortnight, open_office
+from support.servers import require_program
+from support.serving import serving
 
 PUBLIC_URL = "https://credits.ours.example"
 SENDER = "Ours <billing@ours.example>"
@@ -331,6 +337,30 @@ async def test_reports_are_sent_once_through_kills_of_the_worker(
     assert sorted(accepted) == sorted(f"a{number}@b.example" for number in range(12))
     assert all(len(ids) == 1 for ids in accepted.values())
     assert 12 <= len(post.mails) <= 12 + 2 * 4  # at most those of the connections that were open at each kill
+
+
+async def test_the_page_about_reports_does_what_it_says(database_url: str, post: MailServer, tmp_path: Path) -> None:
+    require_program("curl", package="curl")
+    page = Page.of("docs/howto/mail-reports.md")
+    settings = settings_for(database_url, port=0)
+    async with open_gateway(settings) as gateway, serving(server_config(gateway.app, settings)) as url:
+        printed = await asyncio.to_thread(
+            page.joined("bash").run,
+            cwd=tmp_path,
+            timeout=300,
+            PATH=command_path(),
+            URL=url,
+            KEY=KEY,
+            FAREGATE_DATABASE_URL=database_url,
+            FAREGATE_SMTP_URL=post.url,
+        )
+        listed = (await gateway.get("/api/reports")).data
+
+    assert [each["name"] for each in listed] == ["acme-billing", "chat", "team"]
+    assert "team.html" in printed
+    assert "weekly-2026-06-08.xlsx" in printed
+    assert [recipients for recipients, _ in post.mails] == [["me@example.com"]]
+    assert "no report was mailed as" in printed
 
 
 async def _make_due(database: Database) -> None:
