@@ -45,7 +45,7 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/reports/{name}/page": (None, 200, ""),
     "GET /api/reports/{name}/file": (None, 200, ""),
     "GET /api/reports/{name}/deliveries": (None, 200, ""),
-    "POST /api/reports/{name}/test": ({"to": "me@example.com"}, 201, "report"),
+    "POST /api/reports/{name}/test": ({"address": "me@example.com"}, 201, "report"),
     "POST /api/reports/{name}/resume": ({}, 200, "name"),
     "DELETE /api/reports/{name}": (None, 200, "name"),
     "PUT /api/analytics/segments/rules/{name}": (

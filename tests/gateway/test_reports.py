@@ -103,9 +103,9 @@ async def test_the_files_of_a_report_can_be_downloaded(gateway: Gateway, form: s
 
 async def test_a_test_mail_is_queued_once_for_each_idempotency_key(gateway: Gateway) -> None:
     await gateway.put("/api/reports/team", WEEKLY)
-    body = {"to": "me@example.com"}
+    body = {"address": "me@example.com"}
     made = [await gateway.post("/api/reports/team/test", body, idempotency_key=f"k-{n}") for n in (1, 1, 2)]
-    wrong = await gateway.post("/api/reports/team/test", {"to": "me"})
+    wrong = await gateway.post("/api/reports/team/test", {"address": "me"})
     listed = (await gateway.get("/api/reports/team/deliveries?limit=1")).body
     rest = (await gateway.get(f"/api/reports/team/deliveries?cursor={listed['meta']['next_cursor']}")).data
 
@@ -154,7 +154,7 @@ async def test_an_unknown_link_changes_nothing(gateway: Gateway, token: str) -> 
 
 async def test_a_bounce_is_noted_by_the_id_of_the_mail(gateway: Gateway) -> None:
     await gateway.put("/api/reports/team", WEEKLY)
-    made = (await gateway.post("/api/reports/team/test", {"to": "me@example.com"})).data
+    made = (await gateway.post("/api/reports/team/test", {"address": "me@example.com"})).data
     noted = await gateway.post(
         "/api/report-bounces", {"message_id": f"<report-{made['id']}@ours.example>", "reason": "550 gone"}
     )

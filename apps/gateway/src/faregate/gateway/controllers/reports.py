@@ -72,6 +72,11 @@ class ReportsController(Controller):
         links={
             "read": link("reports.get_report", path={"name": "name"}),
             "preview": link("reports.preview_report", path={"name": "name"}),
+            "show": link("reports.show_report", path={"name": "name"}),
+            "download": link("reports.download_report", path={"name": "name"}),
+            "test": link("reports.test_report", path={"name": "name"}),
+            "resume": link("reports.resume_report", path={"name": "name"}),
+            "deliveries": link("reports.list_report_deliveries", path={"name": "name"}),
             "delete": link("reports.delete_report", path={"name": "name"}),
         },
         rehearsable=True,
@@ -145,7 +150,7 @@ class ReportsController(Controller):
     )
     async def test_report(self, name: str, body: ReportTestBody) -> ReportDeliveryAnswer:
         """Mail the latest report to one address, marked as a test; the worker sends it within seconds."""
-        return delivery_answer_of(await self._reports.request_test(name, body.to))
+        return delivery_answer_of(await self._reports.request_test(name, body.address))
 
     @operation(
         "POST",

@@ -107,7 +107,7 @@ class ReportFileQuery(ReportPreviewQuery):
 class ReportTestBody(Body):
     """The address that gets the test mail."""
 
-    to: Annotated[_Mail, Field(examples=["me@example.com"])]
+    address: Annotated[_Mail, Field(examples=["me@example.com"])]
 
 
 class ResumeBody(Body):

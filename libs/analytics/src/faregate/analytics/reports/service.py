@@ -142,7 +142,7 @@ class ReportService:
             UnknownReportError.
             InvalidError: the address is not valid.
         """
-        check_address(address, param="to")
+        check_address(address, param="address")
 
         async def work(session: AsyncSession) -> ReportDelivery:
             spec = (await self._get(session, name)).spec

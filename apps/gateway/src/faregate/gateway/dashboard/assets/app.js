@@ -18,6 +18,7 @@ const PAGES = {
   plans: ["usage:read", "operate", () => import("./page_definitions.js")],
   prices: ["usage:read", "operate", () => import("./page_prices.js")],
   quotas: ["usage:read", "operate", () => import("./page_quotas.js")],
+  reports: ["analytics:read", "operate", () => import("./page_reports.js")],
   alerts: ["usage:read", "operate", () => import("./page_lists.js")],
   "dead-letters": ["dead-letters:read", "operate", () => import("./page_dead_letters.js")],
   webhooks: ["webhooks:admin", "administer", () => import("./page_webhooks.js")],

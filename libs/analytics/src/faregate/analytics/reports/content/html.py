@@ -33,11 +33,11 @@ _DARK = """
   .button td, .button a, .button p { background-color: #8ab0ff !important; color: #0b1530 !important; }
 }
 [data-ogsc] .ink div, [data-ogsc] .ink td { color: #e8ecf4 !important; }
-@media only screen and (max-width: 479px) { .wide { display: none !important; } .number { font-size: 20px !important; } }
+@media only screen and (max-width: 479px) { .wide { display: none !important; } .number { font-size: 18px !important; } }
 """
 _INLINED = f"""
 .tile {{ background-color: {_GROUND}; border-radius: 8px; }}
-.number {{ font-size: 24px; font-weight: 600; line-height: 30px; }}
+.number {{ font-size: 24px; font-weight: 600; line-height: 30px; white-space: nowrap; }}
 .soft {{ color: {_SOFT}; }}
 """
 
@@ -155,7 +155,13 @@ def _tick_cells(chart: ReportChart) -> Iterator[str]:
     centred = "center" if len(chart.ticks) == bars else "left"
     for (place, label), end in zip(chart.ticks, ends, strict=True):
         width = round((end - place) / bars * 100, 2)
-        yield f'<td align="{centred}" width="{width}%" style="font-size:11px;white-space:nowrap;">{escape(label)}</td>'
+        yield f'<td align="{centred}" width="{width}%" style="font-size:11px;white-space:nowrap;">{_tick(label)}</td>'
+
+
+def _tick(label: str) -> str:
+    """Return a label; on a phone only its first word."""
+    first, _, rest = label.partition(" ")
+    return f'{escape(first)}<span class="wide"> {escape(rest)}</span>' if rest else escape(first)
 
 
 def _heading(text: str) -> str:
