@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -152,7 +153,7 @@ def test_a_message_id_leads_back_to_its_delivery() -> None:
     assert [delivery_id_of(each) for each in ("report-x@y", f"alert-{number}@faregate", "")] == [None, None, None]
 
 
-def sums(credits: int, requests: int = 1, **more: int) -> Measures:
+def sums(credits: int, requests: int = 1, **more: Any) -> Measures:
     return Measures(facts=requests, requests=requests, credits=credits, charged=credits, **more)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from openpyxl import load_workbook
+from openpyxl import load_workbook  # type: ignore[import-untyped]
 from pypdf import PdfReader
 
 from faregate.analytics.question.filters import Filters
@@ -97,7 +97,7 @@ async def test_each_file_is_attached_with_exact_amounts(office: Office, post: Ma
     await office.service.put(replace(WEEKLY, files=files))
     await office.run(minutes=1)
     ((_, mail),) = post.mails
-    attached = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
+    attached: dict[Any, Any] = {part.get_filename(): part.get_payload(decode=True) for part in mail.iter_attachments()}
     rows = {(row["part"], row["value"]): row for row in _rows(attached["weekly-2026-06-08.csv"])}
     sheet = load_workbook(io.BytesIO(attached["weekly-2026-06-08.xlsx"]))["rows"]
     printed = PdfReader(io.BytesIO(attached["statement-2026-06-08.pdf"])).pages[0].extract_text()

@@ -1,4 +1,4 @@
-"""Files of a report: all figures as a table, the statement as PDF."""
+"""Files of a report: figures as a table, statement as PDF."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
