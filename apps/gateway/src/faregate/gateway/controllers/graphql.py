@@ -77,8 +77,8 @@ class GraphqlController(Controller):
             raise InvalidError(
                 'extensions must be {"persistedQuery": {"version": 1, "sha256Hash": "…"}}', param="extensions"
             )
-        variables = _json(query.variables, "variables") if query.variables is not None else {}
-        asked = {"operationName": query.operationName, "variables": variables, "extensions": extensions}
+        variables = _json(query.variables, "variables") if query.variables is not None else None
+        asked: dict[str, Any] = {"operationName": query.operationName, "variables": variables, "extensions": extensions}
         return await self._answer(call, validate(GraphqlBody, asked))
 
     async def _answer(self, call: Call, body: GraphqlBody) -> Response:

@@ -13,7 +13,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLList,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
@@ -23,8 +22,6 @@ from graphql import (
     SelectionSetNode,
     ValueNode,
     VariableNode,
-    get_named_type,
-    get_nullable_type,
 )
 
 __all__ = ["DEFAULT_PAGE", "PAGE", "Cost", "Price", "cost_of", "priced"]
@@ -141,9 +138,10 @@ class _Pricer:
         if not node.selection_set:
             return Cost(price.points, int(price.points > 0))
         size = self._size(price, node)
-        below = self.selection(get_named_type(field.type), node.selection_set, size)
+        shown = str(field.type)
+        below = self.selection(self._schema.type_map[shown.strip("[]!")], node.selection_set, size)
         times = 1
-        if isinstance(get_nullable_type(field.type), GraphQLList):
+        if shown.startswith("["):
             times = size if price.sized_by is not None else price.items or page
         return Cost(price.points + times * (1 + below.points), below.calls + int(price.points > 0))
 

@@ -23,12 +23,23 @@ from graphql.language import Lexer, Source, TokenKind
 
 from faregate.core.errors import InvalidError, MalformedError
 
-__all__ = ["ALIASES_LIMIT", "DEPTH_LIMIT", "FIELDS_LIMIT", "TOKENS_LIMIT", "Shape", "check_shape", "parsed", "shape_of"]
+__all__ = [
+    "ALIASES_LIMIT",
+    "DEPTH_LIMIT",
+    "FIELDS_LIMIT",
+    "FRAGMENTS_LIMIT",
+    "TOKENS_LIMIT",
+    "Shape",
+    "check_shape",
+    "parsed",
+    "shape_of",
+]
 
 TOKENS_LIMIT = 2_000
 DEPTH_LIMIT = 12
 ALIASES_LIMIT = 30
-FIELDS_LIMIT = 500
+FIELDS_LIMIT = 300
+FRAGMENTS_LIMIT = 30
 _NESTING_LIMIT = 50
 """Brackets within each other: the parser needs a part of the stack for each."""
 
@@ -65,6 +76,8 @@ def parsed(text: str) -> DocumentNode:
 def check_shape(document: DocumentNode) -> None:
     """Raise `InvalidError` if a document is larger than the limits, or if its fragments spread each other in a circle."""
     shape = shape_of(document)
+    fragments = sum(isinstance(each, FragmentDefinitionNode) for each in document.definitions)
+    _check("fragments", fragments, FRAGMENTS_LIMIT, "write the fields of some of them out")
     _check("levels of fields", shape.depth, DEPTH_LIMIT, "ask for fewer levels")
     _check("aliases", shape.aliases, ALIASES_LIMIT, "send them in several requests")
     _check("fields", shape.fields, FIELDS_LIMIT, "ask for fewer fields, or send them in several requests")
@@ -121,7 +134,7 @@ def _selection(
         return _selections(node.selection_set.selections, fragments, known)
     assert isinstance(node, FieldNode)  # noqa: S101  there is no other kind of selection
     below = _selections(node.selection_set.selections, fragments, known) if node.selection_set else Shape()
-    depth = below.depth if node.name.value.startswith("__") else below.depth + 1
+    depth = 0 if node.name.value.startswith("__") else below.depth + 1  # the schema's own depth has a rule of its own
     return Shape(depth, below.aliases + (node.alias is not None), below.fields + 1)
 
 

@@ -1,5 +1,6 @@
 """GraphQL schema of the gateway, and its text for the repository."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from graphql import GraphQLError, GraphQLSchema
@@ -7,7 +8,6 @@ from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
-from strawberry.utils.await_maybe import AsyncIteratorOrIterator
 
 from faregate.core.errors import FaregateError
 from faregate.core.logging import get_logger
@@ -23,12 +23,13 @@ log = get_logger(__name__)
 class _AlreadyPrepared(SchemaExtension):
     """Hands the document over that was parsed, measured, validated and priced before."""
 
-    def on_operation(self) -> AsyncIteratorOrIterator[None]:
-        prepared: Prepared = self.execution_context.root_value
+    def on_operation(self) -> Iterator[None]:
+        prepared = self.execution_context.root_value
+        assert isinstance(prepared, Prepared)  # noqa: S101  the service passes nothing else
         self.execution_context.graphql_document = prepared.document
         self.execution_context.validation_rules = ()
         self.execution_context.root_value = None
-        yield None
+        yield
 
 
 class GraphSchema(Schema):

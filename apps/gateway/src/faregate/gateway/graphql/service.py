@@ -5,11 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from faregate.core.access.audit import AuditLog
 from faregate.core.db.database import Database
-from faregate.core.errors import UnavailableError
 from faregate.gateway.graphql.context import GraphContext
 from faregate.gateway.graphql.documents import Documents
 from faregate.gateway.graphql.errors import errors_of
@@ -20,6 +17,7 @@ from faregate.gateway.http.auditing import look_deed
 from faregate.gateway.http.operation import Call
 from faregate.gateway.http.rate_limits import RateLimiter
 from faregate.gateway.http.visits import Visits
+from faregate.wire.errors import UnavailableError
 
 __all__ = ["GraphAnswer", "GraphRequest", "GraphService"]
 
@@ -124,9 +122,5 @@ class GraphService:
             if not self._visits.is_repeated(call.principal.session, action, owner_id)
         ]
 
-        async def work(session: AsyncSession) -> None:
-            for deed in deeds:
-                await self._audit.add(session, deed)
-
         if deeds:
-            await self._database.run(work)
+            await self._database.run(lambda session: self._audit.add_looks(session, deeds))

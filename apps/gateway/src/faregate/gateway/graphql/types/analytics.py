@@ -11,10 +11,9 @@ from faregate.analytics.question.filters import Question
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.graphql.context import GraphInfo
-from faregate.gateway.graphql.cost import priced
 from faregate.gateway.graphql.scalars import Long
 from faregate.gateway.graphql.types.arguments import query_of
-from faregate.gateway.graphql.types.shown import ForSellers, Shown
+from faregate.gateway.graphql.types.shown import ForSellers, Shown, answered
 from faregate.gateway.graphql.types.wallets import Wallet, wallet
 from faregate.gateway.schemas import analytics as shapes
 from faregate.gateway.schemas.analytics_query import DistributionQuery, SeriesQuery, TopUsersQuery
@@ -145,7 +144,7 @@ class TopUser(Shown):
     total_credits: Decimal
     last_activity: datetime
 
-    @strawberry.field(description="The wallet of the user.", metadata=priced(2))
+    @answered("The wallet of the user.", 2)
     async def wallet(self, info: GraphInfo) -> Wallet | None:
         info.context.enter(WalletsController.get_wallet, owner_id=self.user_id)
         found = await info.context.loaders.wallets.load(self.user_id)
@@ -188,7 +187,7 @@ class Analytics:
     question: _Question
     own: strawberry.Private[bool]
 
-    @strawberry.field(description="The totals.", metadata=priced(_POINTS))
+    @answered("The totals.", _POINTS)
     async def metrics(self, info: GraphInfo, exact: bool = False) -> Metrics | None:
         self._enter(info, "metrics")
         services = info.context.services
@@ -196,16 +195,14 @@ class Analytics:
             found = await services.analytics.metrics(self.question, exact=exact)
         return Metrics.of_answer(shapes.metrics_answer(found, services.credit_price_usd))
 
-    @strawberry.field(description="Usage by service, most credits first.", metadata=priced(_POINTS, items=10))
+    @answered("Usage by service, most credits first.", _POINTS, items=10)
     async def services(self, info: GraphInfo) -> list[ServiceUsage] | None:
         self._enter(info, "services")
         async with info.context.slots:
             parts = await info.context.services.analytics.breakdown(self.question, "service")
         return [ServiceUsage.of_answer(shapes.service_answer(part)) for part in parts]
 
-    @strawberry.field(
-        description="Usage by model and provider, most credits first.", metadata=priced(_POINTS, items=20)
-    )
+    @answered("Usage by model and provider, most credits first.", _POINTS, items=20)
     async def models(self, info: GraphInfo) -> list[ModelUsage] | None:
         self._enter(info, "models")
         services = info.context.services
@@ -213,7 +210,7 @@ class Analytics:
             parts = await services.analytics.breakdown(self.question, "model")
         return [ModelUsage.of_answer(shapes.model_answer(part, services.credit_price_usd)) for part in parts]
 
-    @strawberry.field(description="Usage by period, including empty ones.", metadata=priced(_POINTS, items=100))
+    @answered("Usage by period, including empty ones.", _POINTS, items=100)
     async def timeseries(self, info: GraphInfo, group_by: Period = Period.DAY) -> list[UsagePoint] | None:
         self._enter(info, "timeseries")
         unit = query_of(SeriesQuery, groupBy=group_by.value).groupBy
@@ -221,7 +218,7 @@ class Analytics:
             points = await info.context.services.analytics.series(self.question, unit)
         return [UsagePoint.of_answer(shapes.point_answer(point)) for point in points]
 
-    @strawberry.field(description="The users with the highest amounts.", metadata=priced(_POINTS, sized_by="limit"))
+    @answered("The users with the highest amounts.", _POINTS, sized_by="limit")
     async def top_users(
         self, info: GraphInfo, limit: int = 10, by: RankedBy = RankedBy.CREDITS
     ) -> list[TopUser] | None:
@@ -231,9 +228,7 @@ class Analytics:
             users = await info.context.services.analytics.top_users(self.question, by=query.by, limit=query.limit)
         return [TopUser.of_answer(shapes.top_user_answer(user)) for user in users]
 
-    @strawberry.field(
-        description="Usage by another dimension; needs the scope analytics:read.", metadata=priced(_POINTS, items=25)
-    )
+    @answered("Usage by another dimension; needs the scope analytics:read.", _POINTS, items=25)
     async def distribution(self, info: GraphInfo, by: Dimension = Dimension.COUNTRY) -> list[UsagePart] | None:
         info.context.enter(AnalyticsController.distribution, owner_id=self.question.filters.user_id)
         dimension = query_of(DistributionQuery, by=by.value).by
@@ -244,9 +239,7 @@ class Analytics:
             UsagePart.of_answer(answer, value=None if answer.value is None else str(answer.value)) for answer in answers
         ]
 
-    @strawberry.field(
-        description="Charges less costs by feature; needs the scope analytics:read.", metadata=priced(_POINTS, items=20)
-    )
+    @answered("Charges less costs by feature; needs the scope analytics:read.", _POINTS, items=20)
     async def profitability(self, info: GraphInfo) -> list[FeatureReturn] | None:
         info.context.enter(AnalyticsController.profitability, owner_id=self.question.filters.user_id)
         async with info.context.slots:

@@ -13,9 +13,10 @@ from faregate.gateway.controllers.usage import UsageController
 from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.errors import ForbiddenError
 from faregate.gateway.graphql.context import GraphContext, GraphInfo
-from faregate.gateway.graphql.cost import DEFAULT_PAGE, priced
+from faregate.gateway.graphql.cost import DEFAULT_PAGE
 from faregate.gateway.graphql.types.analytics import Analytics
 from faregate.gateway.graphql.types.arguments import query_of
+from faregate.gateway.graphql.types.shown import answered
 from faregate.gateway.graphql.types.uses import Story, UsePage, story_of, use
 from faregate.gateway.graphql.types.wallets import Wallet, WalletPage, wallet
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
@@ -41,7 +42,7 @@ class Caller:
 class Query:
     """What may be asked. Each field needs the scope of the HTTP call that answers the same; people may read their own data."""
 
-    @strawberry.field(description="Who makes this request, and what they may do.")
+    @answered("Who makes this request, and what they may do.")
     async def caller(self, info: GraphInfo) -> Caller:
         principal = info.context.principal
         return Caller(
@@ -50,9 +51,7 @@ class Query:
             roles=sorted(principal.roles),
         )
 
-    @strawberry.field(
-        description="A wallet; without `ownerId` the caller's own. Scope wallets:read, or your own.", metadata=priced(3)
-    )
+    @answered("A wallet; without `ownerId` the caller's own. Scope wallets:read, or your own.", 3)
     async def wallet(self, info: GraphInfo, owner_id: strawberry.ID | None = None) -> Wallet | None:
         context = info.context
         wanted = owner_id if owner_id is not None else _own_id(context)
@@ -62,7 +61,7 @@ class Query:
             raise UnknownWalletError(wanted)
         return wallet(found[0])
 
-    @strawberry.field(description="Wallets by owner id. Scope wallets:read.", metadata=priced(5, sized_by="limit"))
+    @answered("Wallets by owner id. Scope wallets:read.", 5, sized_by="limit")
     async def wallets(
         self, info: GraphInfo, prefix: str | None = None, limit: int = DEFAULT_PAGE, cursor: str | None = None
     ) -> WalletPage | None:
@@ -79,10 +78,7 @@ class Query:
             items=[wallet(each) for each in found], next_cursor=cursor_of(found[-1].owner_id) if more else None
         )
 
-    @strawberry.field(
-        description="Finished uses, the latest start first. Scope usage:read, or your own.",
-        metadata=priced(5, sized_by="limit"),
-    )
+    @answered("Finished uses, the latest start first. Scope usage:read, or your own.", 5, sized_by="limit")
     async def usage(
         self,
         info: GraphInfo,
@@ -103,13 +99,13 @@ class Query:
         cursor: str | None = None,
     ) -> UsePage | None:
         context = info.context
-        user_id = _own_only(context, Scope.USAGE_READ, user_id, "userId")
-        owner = user_id if user_id is not None else _organization(organization_id)
+        named = _own_only(context, Scope.USAGE_READ, user_id, "userId")
+        owner = named if named is not None else _organization(organization_id)
         context.enter(UsageController.list_usages, owner_id=owner)
         query = query_of(
             UsageQuery,
             **{"from": from_, "to": to},
-            user_id=user_id,
+            user_id=named,
             organization_id=organization_id,
             feature_key=feature_key,
             model=model,
@@ -125,13 +121,13 @@ class Query:
         )
         return await _uses(context, query)
 
-    @strawberry.field(description="Everything about one use. Scope usage:read, or your own.", metadata=priced(3))
+    @answered("Everything about one use. Scope usage:read, or your own.", 3)
     async def story(self, info: GraphInfo, usage_key: strawberry.ID) -> Story | None:
         return await story_of(info, usage_key)
 
-    @strawberry.field(
-        description="Usage in a range of time. Scope analytics:read, or your own. `startDate` and `endDate` are dates or times; "
-        "without them, the last 30 days.",
+    @answered(
+        "Usage in a range of time. Scope analytics:read, or your own. `startDate` and `endDate` are dates or times; "
+        "without them, the last 30 days."
     )
     async def analytics(
         self,
@@ -152,7 +148,7 @@ class Query:
         complete: bool = False,
     ) -> Analytics | None:
         context = info.context
-        user_id = _own_only(context, Scope.ANALYTICS_READ, user_id, "userId")
+        named = _own_only(context, Scope.ANALYTICS_READ, user_id, "userId")
         query = query_of(
             AnalyticsQuery,
             startDate=start_date,
@@ -161,7 +157,7 @@ class Query:
             service=service,
             model=model,
             provider=provider,
-            userId=user_id,
+            userId=named,
             feature=feature,
             organizationId=organization_id,
             country=country,
@@ -174,7 +170,7 @@ class Query:
         context.questions.append(question)
         own = not context.sees(Scope.ANALYTICS_READ)
         if own:
-            context.enter(AnalyticsController.my_usage, owner_id=user_id)
+            context.enter(AnalyticsController.my_usage, owner_id=named)
         return Analytics(start=question.range.start, end=question.range.end, question=question, own=own)
 
 

@@ -1,16 +1,28 @@
 """Base of the types that show a value of a service."""
 
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import strawberry
 from strawberry.extensions import FieldExtension
 
 from faregate.gateway.errors import ScopeMissingError
 from faregate.gateway.graphql.context import GraphContext
+from faregate.gateway.graphql.cost import priced
 from faregate.gateway.security.auth import Scope
 
-__all__ = ["ForSellers", "Shown"]
+__all__ = ["ForSellers", "Shown", "answered"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def answered(description: str, points: int = 0, *, items: int = 1, sized_by: str | None = None) -> Callable[[F], F]:
+    """Declare a method as a field with a price; see `priced`."""
+    made: Callable[[F], F] = strawberry.field(
+        description=description, metadata=priced(points, items=items, sized_by=sized_by)
+    )
+    return made
 
 
 @strawberry.type

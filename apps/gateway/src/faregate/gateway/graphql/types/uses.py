@@ -14,7 +14,7 @@ from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.graphql.context import GraphInfo
 from faregate.gateway.graphql.cost import PAGE, priced
 from faregate.gateway.graphql.scalars import JSON, Long
-from faregate.gateway.graphql.types.shown import ForSellers, Shown
+from faregate.gateway.graphql.types.shown import ForSellers, Shown, answered
 from faregate.gateway.graphql.types.wallets import Transaction, Wallet, transaction, wallet
 from faregate.gateway.security.auth import Scope
 from faregate.usage.service import UsageStory
@@ -106,13 +106,11 @@ class Story(Shown):
     transactions: list[Transaction] = strawberry.field(metadata=priced(items=3))
     found: strawberry.Private[UsageStory]
 
-    @strawberry.field(description="The counted usage events.", metadata=priced(3, items=10))
+    @answered("The counted usage events.", 3, items=10)
     async def events(self, info: GraphInfo) -> list[UsageEvent]:
         return [_event(each) for each in await info.context.loaders.events.load(self.found)]
 
-    @strawberry.field(
-        description="The feature logs, newest first; needs the scope logs:read.", metadata=priced(3, items=5)
-    )
+    @answered("The feature logs, newest first; needs the scope logs:read.", 3, items=5)
     async def feature_logs(self, info: GraphInfo) -> list[UseLog] | None:
         info.context.enter(FeatureLogsController.list_logs, owner_id=self.user_id)
         return [_log(each) for each in await info.context.loaders.logs.load(self.found)]
@@ -132,11 +130,11 @@ class Use(Shown):
     metadata: JSON | None
     executed_at: datetime
 
-    @strawberry.field(description="All data about the use.", metadata=priced(3))
+    @answered("All data about the use.", 3)
     async def story(self, info: GraphInfo) -> Story | None:
         return await story_of(info, self.usage_key)
 
-    @strawberry.field(description="The wallet of the user.", metadata=priced(2))
+    @answered("The wallet of the user.", 2)
     async def wallet(self, info: GraphInfo) -> Wallet | None:
         info.context.enter(WalletsController.get_wallet, owner_id=self.user_id)
         found = await info.context.loaders.wallets.load(self.user_id)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -13,12 +13,15 @@ from faregate.gateway.graphql.context import GraphInfo
 from faregate.gateway.graphql.cost import DEFAULT_PAGE, PAGE, priced
 from faregate.gateway.graphql.loaders import TransactionsAsked
 from faregate.gateway.graphql.types.arguments import page_of
-from faregate.gateway.graphql.types.shown import Shown
+from faregate.gateway.graphql.types.shown import Shown, answered
 from faregate.gateway.schemas.base import cursor_of, position_of
+
+if TYPE_CHECKING:
+    from faregate.gateway.graphql.types.uses import Story
 
 __all__ = ["Grant", "TopUp", "Transaction", "TransactionPage", "Wallet", "WalletPage", "transaction", "wallet"]
 
-_Story = Annotated["Story", strawberry.lazy("faregate.gateway.graphql.types.uses")]  # noqa: F821
+_Story = Annotated["Story", strawberry.lazy("faregate.gateway.graphql.types.uses")]
 
 
 @strawberry.type(description="One grant: credits put into a wallet.")
@@ -56,7 +59,7 @@ class Transaction(Shown):
     actor: str | None
     executed_at: datetime
 
-    @strawberry.field(description="The use that the transaction belongs to.", metadata=priced(2))
+    @answered("The use that the transaction belongs to.", 2)
     async def story(self, info: GraphInfo) -> _Story | None:
         from faregate.gateway.graphql.types.uses import story_of  # the two types show each other
 
@@ -96,18 +99,18 @@ class Wallet(Shown):
     low_balance: Decimal | None
     top_up: TopUp | None
 
-    @strawberry.field(description="The organisation that the owner belongs to.", metadata=priced(1))
+    @answered("The organisation that the owner belongs to.", 1)
     async def organization_id(self, info: GraphInfo) -> strawberry.ID | None:
         found = await info.context.loaders.wallets.load(self.owner_id)
         return strawberry.ID(found[1]) if found is not None and found[1] is not None else None
 
-    @strawberry.field(description="The live grants, oldest first.", metadata=priced(2, items=10))
+    @answered("The live grants, oldest first.", 2, items=10)
     async def grants(self, info: GraphInfo) -> list[Grant]:
         info.context.enter(WalletsController.get_wallet, owner_id=self.owner_id)
         found = await info.context.loaders.grants.load(self.owner_id)
         return [Grant.of(each, features=list(each.features) if each.features is not None else None) for each in found]
 
-    @strawberry.field(description="The transactions, newest first.", metadata=priced(2, sized_by="limit"))
+    @answered("The transactions, newest first.", 2, sized_by="limit")
     async def transactions(
         self, info: GraphInfo, limit: int = DEFAULT_PAGE, cursor: str | None = None
     ) -> TransactionPage:
