@@ -49,7 +49,9 @@ class GraphqlBody(LooseBody):
 class GraphqlQuery(LooseBody):
     """`GET /graphql`: a persisted query. `extensions` and `variables` are JSON."""
 
-    extensions: Annotated[str, Field(max_length=1000)]
+    extensions: Annotated[
+        str, Field(max_length=1000, examples=[f'{{"persistedQuery":{{"version":1,"sha256Hash":"{"0" * 64}"}}}}'])
+    ]
     operationName: _Name | None = None  # noqa: N815
     variables: Annotated[str, Field(max_length=10_000)] | None = None
     query: Annotated[str, Field(max_length=_TEXT_LENGTH_MAX)] | None = None

@@ -96,14 +96,13 @@ def usage_answer(usage: FeatureUsage) -> FeatureUsageAnswer:
 
 
 class UseLineAnswer(Answer):
-    """One model's part of a use; an unpriced one has no credits."""
+    """One model's part of a use."""
 
     ai_model: str | None
     provider: str | None
     input_tokens: int
     output_tokens: int
     credits: Decimal
-    unpriced: bool
 
 
 class UseStoryAnswer(Answer):
