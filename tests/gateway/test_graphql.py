@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes, queries
 from pytest_mock import MockerFixture
@@ -512,7 +512,7 @@ async def _ask_at_random(gateway: Gateway, count: int) -> None:
     scalars = {"Decimal": exact, "DateTime": moments, "Long": st.integers().map(nodes.Int), "JSON": st.just(nodes.Null)}
     asked = queries(schema_text(), custom_scalars=scalars, allow_x00=False, codec="utf-8")
 
-    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=count, deadline=None, database=None)
     @given(asked)
     def collect(query: str) -> None:
         texts.append(query)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.core.errors import FaregateError, MalformedError
-from faregate.gateway.graphql.cost import Cost
+from faregate.gateway.graphql.cost import QueryCost
 from faregate.gateway.graphql.limits import shape_of
 from faregate.gateway.graphql.prepared import prepared
 from faregate.gateway.graphql.schema import graph_schema
@@ -96,7 +96,7 @@ def test_what_validation_refuses_is_refused_as_quickly() -> None:
 
 
 def test_the_whole_schema_may_be_asked_for() -> None:
-    assert prepared(graph_schema().core, get_introspection_query(), None, {}, cost_limit=LIMIT).cost == Cost(200)
+    assert prepared(graph_schema().core, get_introspection_query(), None, {}, cost_limit=LIMIT).cost == QueryCost(200)
 
 
 @pytest.mark.parametrize(
@@ -108,24 +108,27 @@ def test_what_is_not_graphql_is_malformed_with_its_place(text: str) -> None:
 
 
 PRICES = [
-    ("{ caller { userId scopes } }", Cost(1, 0)),
-    ("{ wallet { credits balance } }", Cost(4, 1)),
-    ("{ wallet { grants { id } } }", Cost(3 + 1 + 2 + 10, 2)),
-    ("{ usage(limit: 7) { items { id } } }", Cost(5 + 1 + 7, 1)),
-    ("{ usage { items { id } } }", Cost(5 + 1 + 20, 1)),
-    ("{ usage(limit: 7) { items { wallet { credits } } } }", Cost(5 + 1 + 7 * (1 + 2 + 1), 2)),
-    ("query ($n: Int = 3) { usage(limit: $n) { items { id } } }", Cost(5 + 1 + 3, 1)),
-    ("query ($n: Int) { usage(limit: $n) { items { id } } }", Cost(5 + 1 + 1000, 1)),
-    ("{ usage(limit: -5) { items { id } } }", Cost(5 + 1 + 1, 1)),
-    ("{ ...f } fragment f on Query { usage(limit: 7) { ...p } } fragment p on UsePage { items { id } }", Cost(13, 1)),
-    ("{ ... on Query { usage(limit: 7) { ... { items { id } } } } }", Cost(13, 1)),
-    ("{ analytics { topUsers(limit: 4) { userId } } }", Cost(1 + 10 + 4, 1)),
-    ("{ analytics { metrics { totalRequests } models { model } } }", Cost(1 + 11 + 30, 2)),
+    ("{ caller { userId scopes } }", QueryCost(1, 0)),
+    ("{ wallet { credits balance } }", QueryCost(4, 1)),
+    ("{ wallet { grants { id } } }", QueryCost(3 + 1 + 2 + 10, 2)),
+    ("{ usage(limit: 7) { items { id } } }", QueryCost(5 + 1 + 7, 1)),
+    ("{ usage { items { id } } }", QueryCost(5 + 1 + 20, 1)),
+    ("{ usage(limit: 7) { items { wallet { credits } } } }", QueryCost(5 + 1 + 7 * (1 + 2 + 1), 2)),
+    ("query ($n: Int = 3) { usage(limit: $n) { items { id } } }", QueryCost(5 + 1 + 3, 1)),
+    ("query ($n: Int) { usage(limit: $n) { items { id } } }", QueryCost(5 + 1 + 1000, 1)),
+    ("{ usage(limit: -5) { items { id } } }", QueryCost(5 + 1 + 1, 1)),
+    (
+        "{ ...f } fragment f on Query { usage(limit: 7) { ...p } } fragment p on UsePage { items { id } }",
+        QueryCost(13, 1),
+    ),
+    ("{ ... on Query { usage(limit: 7) { ... { items { id } } } } }", QueryCost(13, 1)),
+    ("{ analytics { topUsers(limit: 4) { userId } } }", QueryCost(1 + 10 + 4, 1)),
+    ("{ analytics { metrics { totalRequests } models { model } } }", QueryCost(1 + 11 + 30, 2)),
 ]
 
 
 @pytest.mark.parametrize(("text", "cost"), PRICES, ids=[text[:50] for text, _ in PRICES])
-def test_the_price_of_a_query(text: str, cost: Cost) -> None:
+def test_the_price_of_a_query(text: str, cost: QueryCost) -> None:
     assert prepared(graph_schema().core, text, None, {}, cost_limit=LIMIT).cost == cost
 
 
@@ -156,7 +159,7 @@ def test_a_price_is_at_least_the_number_of_objects_and_grows_with_every_repetiti
     many = "{" + " ".join(inner.replace("usage(", f"a{n}: usage(") for n in range(times)) + "}"
 
     assert one.points >= objects
-    assert prepared(schema, many, None, {}, cost_limit=10**9).cost == Cost(one.points * times, one.calls * times)
+    assert prepared(schema, many, None, {}, cost_limit=10**9).cost == QueryCost(one.points * times, one.calls * times)
 
 
 def _nested(parts: list[str]) -> str:
@@ -180,7 +183,7 @@ def test_every_list_of_the_schema_has_a_price() -> None:
         fields: dict[str, Any] = {} if kind.name.startswith("__") else getattr(kind, "fields", {})
         for name, field in fields.items():
             below = schema.type_map[str(field.type).strip("[]!")]
-            definition = field.extensions.get("strawberry-definition") if hasattr(field, "extensions") else None
-            if "[" in str(field.type) and hasattr(below, "fields") and "price" not in (definition.metadata or {}):
+            declared = getattr(field.extensions.get("strawberry-definition"), "metadata", {})
+            if "[" in str(field.type) and hasattr(below, "fields") and "price" not in declared:
                 bare.append(f"{kind.name}.{name}")
     assert bare == []

@@ -1,4 +1,4 @@
-"""Controller of `/graphql`: queries by their text, and persisted ones by their hash."""
+"""Controller of `/graphql`: queries by text or by hash."""
 
 import asyncio
 from collections.abc import Callable

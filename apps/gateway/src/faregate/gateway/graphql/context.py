@@ -1,4 +1,4 @@
-"""Context of one GraphQL request: the caller, the services, the loaders, what was read."""
+"""Context of one GraphQL request: caller, services, loaders, reads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

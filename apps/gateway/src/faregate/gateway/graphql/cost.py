@@ -24,7 +24,7 @@ from graphql import (
     VariableNode,
 )
 
-__all__ = ["DEFAULT_PAGE", "PAGE", "Cost", "Price", "cost_of", "priced"]
+__all__ = ["DEFAULT_PAGE", "PAGE", "FieldPrice", "QueryCost", "cost_of", "priced"]
 
 PAGE = 0
 DEFAULT_PAGE = 20
@@ -37,7 +37,7 @@ _LARGEST_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class FieldPrice:
     """The declared price of a field.
 
     Attributes:
@@ -52,22 +52,22 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class QueryCost:
     """The price of a query, and how many fields of it call a service: calls of the HTTP interface that it stands for."""
 
     points: int = 0
     calls: int = 0
 
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.points + other.points, self.calls + other.calls)
+    def __add__(self, other: "QueryCost") -> "QueryCost":
+        return QueryCost(self.points + other.points, self.calls + other.calls)
 
 
-_FREE = Price()
+_FREE = FieldPrice()
 
 
-def priced(points: int = 0, *, items: int = 1, sized_by: str | None = None) -> Mapping[str, Price]:
+def priced(points: int = 0, *, items: int = 1, sized_by: str | None = None) -> Mapping[str, FieldPrice]:
     """Return the metadata of a field that declares its price."""
-    return {_PRICE: Price(points, items, sized_by)}
+    return {_PRICE: FieldPrice(points, items, sized_by)}
 
 
 def cost_of(
@@ -75,7 +75,7 @@ def cost_of(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     variables: Mapping[str, Any],
-) -> Cost:
+) -> QueryCost:
     """Return the price of one operation of a valid document.
 
     A page whose size cannot be known, because the variable is missing or no whole number, counts as the largest one.
@@ -105,15 +105,15 @@ class _Pricer:
         self._fragments = fragments
         self._defaults = defaults
         self._variables = variables
-        self._known: dict[tuple[str, int], Cost] = {}
+        self._known: dict[tuple[str, int], QueryCost] = {}
 
-    def selection(self, kind: GraphQLNamedType, chosen: SelectionSetNode | None, page: int) -> Cost:
+    def selection(self, kind: GraphQLNamedType, chosen: SelectionSetNode | None, page: int) -> QueryCost:
         """Return the price of a selection of one object; lists in it that declare no size have `page` items."""
         if chosen is None:
-            return Cost()
+            return QueryCost()
         return _sum(self._part(kind, node, page) for node in chosen.selections)
 
-    def _part(self, kind: GraphQLNamedType, node: Any, page: int) -> Cost:
+    def _part(self, kind: GraphQLNamedType, node: Any, page: int) -> QueryCost:
         if isinstance(node, FragmentSpreadNode):
             name = (node.name.value, page)
             if name not in self._known:
@@ -128,24 +128,24 @@ class _Pricer:
         named = node.type_condition
         return kind if named is None else self._schema.type_map[named.name.value]
 
-    def _field(self, kind: GraphQLNamedType, node: FieldNode, page: int) -> Cost:
+    def _field(self, kind: GraphQLNamedType, node: FieldNode, page: int) -> QueryCost:
         name = node.name.value
         if name.startswith("__"):
-            return Cost(_INTROSPECTION_POINTS if node.selection_set else 0)
+            return QueryCost(_INTROSPECTION_POINTS if node.selection_set else 0)
         assert isinstance(kind, GraphQLObjectType)  # noqa: S101  the schema has no interfaces or unions
         field = kind.fields[name]
         price = _price(field.extensions)
         if not node.selection_set:
-            return Cost(price.points, int(price.points > 0))
+            return QueryCost(price.points, int(price.points > 0))
         size = self._size(price, node)
         shown = str(field.type)
         below = self.selection(self._schema.type_map[shown.strip("[]!")], node.selection_set, size)
         times = 1
         if shown.startswith("["):
             times = size if price.sized_by is not None else price.items or page
-        return Cost(price.points + times * (1 + below.points), below.calls + int(price.points > 0))
+        return QueryCost(price.points + times * (1 + below.points), below.calls + int(price.points > 0))
 
-    def _size(self, price: Price, node: FieldNode) -> int:
+    def _size(self, price: FieldPrice, node: FieldNode) -> int:
         if price.sized_by is None:
             return 1
         given = next((each.value for each in node.arguments or () if each.name.value == price.sized_by), None)
@@ -160,14 +160,14 @@ class _Pricer:
         return min(max(value, 1), _LARGEST_PAGE) if is_size else _LARGEST_PAGE
 
 
-def _price(extensions: Mapping[str, Any]) -> Price:
+def _price(extensions: Mapping[str, Any]) -> FieldPrice:
     definition = extensions.get(_DEFINITION)
     found = getattr(definition, "metadata", {}).get(_PRICE, _FREE) if definition is not None else _FREE
-    return cast("Price", found)
+    return cast("FieldPrice", found)
 
 
-def _sum(costs: Iterable[Cost]) -> Cost:
-    total = Cost()
+def _sum(costs: Iterable[QueryCost]) -> QueryCost:
+    total = QueryCost()
     for each in costs:
         total += each
     return total

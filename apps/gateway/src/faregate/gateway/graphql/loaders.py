@@ -1,4 +1,4 @@
-"""Data loaders: what the objects of a list need is read for all of them at once."""
+"""Data loaders: what the objects of a list need, read at once."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -15,7 +15,7 @@ from graphql import (
 )
 
 from faregate.core.errors import InvalidError
-from faregate.gateway.graphql.cost import Cost, cost_of
+from faregate.gateway.graphql.cost import QueryCost, cost_of
 from faregate.gateway.graphql.limits import check_shape, parsed
 
 __all__ = ["Prepared", "prepared"]
@@ -28,7 +28,7 @@ class Prepared:
     """A valid document with the price of the operation that is to run, or the errors of its validation."""
 
     document: DocumentNode
-    cost: Cost = Cost()
+    cost: QueryCost = QueryCost()
     errors: tuple[GraphQLError, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Scalars of the GraphQL schema: exact amounts, whole numbers of any size, moments."""
+"""Scalars of the GraphQL schema: exact amounts, whole numbers, moments."""
 
 from collections.abc import Mapping
 from datetime import datetime

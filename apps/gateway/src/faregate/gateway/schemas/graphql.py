@@ -1,4 +1,4 @@
-"""Requests of `/graphql`, as GraphQL over HTTP and Apollo's persisted queries define them."""
+"""Requests of `/graphql`, by GraphQL over HTTP; persisted queries, by Apollo."""
 
 from typing import Annotated, Any
 

@@ -14,12 +14,20 @@ from faregate.gateway.graphql.context import GraphInfo
 from faregate.gateway.graphql.scalars import Long
 from faregate.gateway.graphql.types.arguments import query_of
 from faregate.gateway.graphql.types.shown import ForSellers, Shown, answered
-from faregate.gateway.graphql.types.wallets import Wallet, wallet
+from faregate.gateway.graphql.types.wallets import WalletNode, wallet
 from faregate.gateway.schemas import analytics as shapes
 from faregate.gateway.schemas.analytics_query import DistributionQuery, SeriesQuery, TopUsersQuery
 from faregate.gateway.security.auth import Scope
 
-__all__ = ["Analytics", "Metrics", "ModelUsage", "ServiceUsage", "TopUser", "UsagePart", "UsagePoint"]
+__all__ = [
+    "AnalyticsNode",
+    "MetricsNode",
+    "ModelUsageNode",
+    "ServiceUsageNode",
+    "TopUserNode",
+    "UsagePartNode",
+    "UsagePointNode",
+]
 
 _POINTS = 10
 _SELLER = "needs the scope analytics:read"
@@ -46,8 +54,8 @@ class RankedBy(Enum):
     COST = "cost"
 
 
-@strawberry.enum(description="The dimension of a distribution.")
-class Dimension(Enum):
+@strawberry.enum(name="Dimension", description="The dimension of a distribution.")
+class UsageDimension(Enum):
     """The dimension of a distribution."""
 
     COUNTRY = "country"
@@ -60,8 +68,8 @@ class Dimension(Enum):
     METER = "meter"
 
 
-@strawberry.type(description="Totals. Response times are milliseconds, rates 0 … 1.")
-class Metrics(Shown):
+@strawberry.type(name="Metrics", description="Totals. Response times are milliseconds, rates 0 … 1.")
+class MetricsNode(Shown):
     """Totals."""
 
     total_requests: Long
@@ -86,8 +94,8 @@ class Metrics(Shown):
     unpriced: Long | None = strawberry.field(description=_SELLER, extensions=[ForSellers(Scope.ANALYTICS_READ)])
 
 
-@strawberry.type(description="Usage of one service.")
-class ServiceUsage(Shown):
+@strawberry.type(name="ServiceUsage", description="Usage of one service.")
+class ServiceUsageNode(Shown):
     """Usage of one service."""
 
     service: str
@@ -98,8 +106,8 @@ class ServiceUsage(Shown):
     error_rate: Decimal | None
 
 
-@strawberry.type(description="Usage of one model of one provider; `requests` counts its calls.")
-class ModelUsage(Shown):
+@strawberry.type(name="ModelUsage", description="Usage of one model of one provider; `requests` counts its calls.")
+class ModelUsageNode(Shown):
     """Usage of one model."""
 
     model: str
@@ -118,8 +126,8 @@ class ModelUsage(Shown):
     unpriced: Long | None = strawberry.field(description=_SELLER, extensions=[ForSellers(Scope.ANALYTICS_READ)])
 
 
-@strawberry.type(description="Usage in one period, which begins at `period`.")
-class UsagePoint(Shown):
+@strawberry.type(name="UsagePoint", description="Usage in one period, which begins at `period`.")
+class UsagePointNode(Shown):
     """Usage in one period."""
 
     period: datetime
@@ -133,8 +141,8 @@ class UsagePoint(Shown):
     )
 
 
-@strawberry.type(description="Usage of one user.")
-class TopUser(Shown):
+@strawberry.type(name="TopUser", description="Usage of one user.")
+class TopUserNode(Shown):
     """Usage of one user."""
 
     user_id: strawberry.ID
@@ -145,14 +153,16 @@ class TopUser(Shown):
     last_activity: datetime
 
     @answered("The wallet of the user.", 2)
-    async def wallet(self, info: GraphInfo) -> Wallet | None:
+    async def wallet(self, info: GraphInfo) -> WalletNode | None:
         info.context.enter(WalletsController.get_wallet, owner_id=self.user_id)
         found = await info.context.loaders.wallets.load(self.user_id)
         return wallet(found[0]) if found is not None else None
 
 
-@strawberry.type(description="Usage of one value of a dimension; `value` is null for facts without one.")
-class UsagePart(Shown):
+@strawberry.type(
+    name="UsagePart", description="Usage of one value of a dimension; `value` is null for facts without one."
+)
+class UsagePartNode(Shown):
     """Usage of one value of a dimension."""
 
     value: str | None
@@ -162,8 +172,8 @@ class UsagePart(Shown):
     error_rate: Decimal | None
 
 
-@strawberry.type(description="Charges of one feature less the costs of its providers.")
-class FeatureReturn(Shown):
+@strawberry.type(name="FeatureReturn", description="Charges of one feature less the costs of its providers.")
+class FeatureReturnNode(Shown):
     """Charges of one feature less its costs."""
 
     feature: str | None
@@ -178,8 +188,10 @@ class FeatureReturn(Shown):
 _Question: TypeAlias = strawberry.Private[Question]
 
 
-@strawberry.type(description="Usage from `start` (included) to `end` (excluded) that matches all filters.")
-class Analytics:
+@strawberry.type(
+    name="Analytics", description="Usage from `start` (included) to `end` (excluded) that matches all filters."
+)
+class AnalyticsNode:
     """The answers to one question."""
 
     start: datetime
@@ -188,63 +200,66 @@ class Analytics:
     own: strawberry.Private[bool]
 
     @answered("The totals.", _POINTS)
-    async def metrics(self, info: GraphInfo, exact: bool = False) -> Metrics | None:
+    async def metrics(self, info: GraphInfo, exact: bool = False) -> MetricsNode | None:
         self._enter(info, "metrics")
         services = info.context.services
         async with info.context.slots:
             found = await services.analytics.metrics(self.question, exact=exact)
-        return Metrics.of_answer(shapes.metrics_answer(found, services.credit_price_usd))
+        return MetricsNode.of_answer(shapes.metrics_answer(found, services.credit_price_usd))
 
     @answered("Usage by service, most credits first.", _POINTS, items=10)
-    async def services(self, info: GraphInfo) -> list[ServiceUsage] | None:
+    async def services(self, info: GraphInfo) -> list[ServiceUsageNode] | None:
         self._enter(info, "services")
         async with info.context.slots:
             parts = await info.context.services.analytics.breakdown(self.question, "service")
-        return [ServiceUsage.of_answer(shapes.service_answer(part)) for part in parts]
+        return [ServiceUsageNode.of_answer(shapes.service_answer(part)) for part in parts]
 
     @answered("Usage by model and provider, most credits first.", _POINTS, items=20)
-    async def models(self, info: GraphInfo) -> list[ModelUsage] | None:
+    async def models(self, info: GraphInfo) -> list[ModelUsageNode] | None:
         self._enter(info, "models")
         services = info.context.services
         async with info.context.slots:
             parts = await services.analytics.breakdown(self.question, "model")
-        return [ModelUsage.of_answer(shapes.model_answer(part, services.credit_price_usd)) for part in parts]
+        return [ModelUsageNode.of_answer(shapes.model_answer(part, services.credit_price_usd)) for part in parts]
 
     @answered("Usage by period, including empty ones.", _POINTS, items=100)
-    async def timeseries(self, info: GraphInfo, group_by: Period = Period.DAY) -> list[UsagePoint] | None:
+    async def timeseries(self, info: GraphInfo, group_by: Period = Period.DAY) -> list[UsagePointNode] | None:
         self._enter(info, "timeseries")
         unit = query_of(SeriesQuery, groupBy=group_by.value).groupBy
         async with info.context.slots:
             points = await info.context.services.analytics.series(self.question, unit)
-        return [UsagePoint.of_answer(shapes.point_answer(point)) for point in points]
+        return [UsagePointNode.of_answer(shapes.point_answer(point)) for point in points]
 
     @answered("The users with the highest amounts.", _POINTS, sized_by="limit")
     async def top_users(
         self, info: GraphInfo, limit: int = 10, by: RankedBy = RankedBy.CREDITS
-    ) -> list[TopUser] | None:
+    ) -> list[TopUserNode] | None:
         self._enter(info, "top_users")
         query = query_of(TopUsersQuery, limit=limit, by=by.value)
         async with info.context.slots:
             users = await info.context.services.analytics.top_users(self.question, by=query.by, limit=query.limit)
-        return [TopUser.of_answer(shapes.top_user_answer(user)) for user in users]
+        return [TopUserNode.of_answer(shapes.top_user_answer(user)) for user in users]
 
     @answered("Usage by another dimension; needs the scope analytics:read.", _POINTS, items=25)
-    async def distribution(self, info: GraphInfo, by: Dimension = Dimension.COUNTRY) -> list[UsagePart] | None:
+    async def distribution(
+        self, info: GraphInfo, by: UsageDimension = UsageDimension.COUNTRY
+    ) -> list[UsagePartNode] | None:
         info.context.enter(AnalyticsController.distribution, owner_id=self.question.filters.user_id)
         dimension = query_of(DistributionQuery, by=by.value).by
         async with info.context.slots:
             parts = await info.context.services.patterns.distribution(self.question, dimension)
         answers = [shapes.part_answer(part) for part in parts]
         return [
-            UsagePart.of_answer(answer, value=None if answer.value is None else str(answer.value)) for answer in answers
+            UsagePartNode.of_answer(answer, value=None if answer.value is None else str(answer.value))
+            for answer in answers
         ]
 
     @answered("Charges less costs by feature; needs the scope analytics:read.", _POINTS, items=20)
-    async def profitability(self, info: GraphInfo) -> list[FeatureReturn] | None:
+    async def profitability(self, info: GraphInfo) -> list[FeatureReturnNode] | None:
         info.context.enter(AnalyticsController.profitability, owner_id=self.question.filters.user_id)
         async with info.context.slots:
             found = await info.context.services.patterns.profitability(self.question)
-        return [FeatureReturn.of_answer(shapes.return_answer(item)) for item in found]
+        return [FeatureReturnNode.of_answer(shapes.return_answer(item)) for item in found]
 
     def _enter(self, info: GraphInfo, name: str) -> None:
         """Note the read of the HTTP call of this name; people read their own usage as by `my_usage`."""

@@ -14,11 +14,11 @@ from faregate.gateway.controllers.wallets import WalletsController
 from faregate.gateway.errors import ForbiddenError
 from faregate.gateway.graphql.context import GraphContext, GraphInfo
 from faregate.gateway.graphql.cost import DEFAULT_PAGE
-from faregate.gateway.graphql.types.analytics import Analytics
+from faregate.gateway.graphql.types.analytics import AnalyticsNode
 from faregate.gateway.graphql.types.arguments import query_of
 from faregate.gateway.graphql.types.shown import answered
-from faregate.gateway.graphql.types.uses import Story, UsePage, story_of, use
-from faregate.gateway.graphql.types.wallets import Wallet, WalletPage, wallet
+from faregate.gateway.graphql.types.uses import StoryNode, UsePageNode, story_of, use
+from faregate.gateway.graphql.types.wallets import WalletNode, WalletPageNode, wallet
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.lookups import WalletsQuery
@@ -29,8 +29,8 @@ from faregate.wire.ids import organization_owner_id
 __all__ = ["Query"]
 
 
-@strawberry.type(description="The caller of this request.")
-class Caller:
+@strawberry.type(name="Caller", description="The caller of this request.")
+class CallerNode:
     """The caller."""
 
     user_id: strawberry.ID | None = strawberry.field(description="null for a server's key")
@@ -43,16 +43,16 @@ class Query:
     """What may be asked. Each field needs the scope of the HTTP call that answers the same; people may read their own data."""
 
     @answered("Who makes this request, and what they may do.")
-    async def caller(self, info: GraphInfo) -> Caller:
+    async def caller(self, info: GraphInfo) -> CallerNode:
         principal = info.context.principal
-        return Caller(
+        return CallerNode(
             user_id=strawberry.ID(principal.user_id) if principal.user_id is not None else None,
             scopes=sorted(principal.scopes),
             roles=sorted(principal.roles),
         )
 
     @answered("A wallet; without `ownerId` the caller's own. Scope wallets:read, or your own.", 3)
-    async def wallet(self, info: GraphInfo, owner_id: strawberry.ID | None = None) -> Wallet | None:
+    async def wallet(self, info: GraphInfo, owner_id: strawberry.ID | None = None) -> WalletNode | None:
         context = info.context
         wanted = owner_id if owner_id is not None else _own_id(context)
         context.enter(WalletsController.get_wallet, owner_id=wanted)
@@ -64,7 +64,7 @@ class Query:
     @answered("Wallets by owner id. Scope wallets:read.", 5, sized_by="limit")
     async def wallets(
         self, info: GraphInfo, prefix: str | None = None, limit: int = DEFAULT_PAGE, cursor: str | None = None
-    ) -> WalletPage | None:
+    ) -> WalletPageNode | None:
         context = info.context
         context.enter(LookupsController.list_wallets)
         query = query_of(WalletsQuery, prefix=prefix, limit=limit, cursor=cursor)
@@ -74,7 +74,7 @@ class Query:
                 prefix=query.prefix, after=position[0] if position else None, limit=query.limit
             )
         more = len(found) == query.limit
-        return WalletPage(
+        return WalletPageNode(
             items=[wallet(each) for each in found], next_cursor=cursor_of(found[-1].owner_id) if more else None
         )
 
@@ -97,7 +97,7 @@ class Query:
         settled_to: datetime | None = None,
         limit: int = DEFAULT_PAGE,
         cursor: str | None = None,
-    ) -> UsePage | None:
+    ) -> UsePageNode | None:
         context = info.context
         named = _own_only(context, Scope.USAGE_READ, user_id, "userId")
         owner = named if named is not None else _organization(organization_id)
@@ -122,7 +122,7 @@ class Query:
         return await _uses(context, query)
 
     @answered("Everything about one use. Scope usage:read, or your own.", 3)
-    async def story(self, info: GraphInfo, usage_key: strawberry.ID) -> Story | None:
+    async def story(self, info: GraphInfo, usage_key: strawberry.ID) -> StoryNode | None:
         return await story_of(info, usage_key)
 
     @answered(
@@ -146,7 +146,7 @@ class Query:
         status: str | None = None,
         meter: str | None = None,
         complete: bool = False,
-    ) -> Analytics | None:
+    ) -> AnalyticsNode | None:
         context = info.context
         named = _own_only(context, Scope.ANALYTICS_READ, user_id, "userId")
         query = query_of(
@@ -171,10 +171,10 @@ class Query:
         own = not context.sees(Scope.ANALYTICS_READ)
         if own:
             context.enter(AnalyticsController.my_usage, owner_id=named)
-        return Analytics(start=question.range.start, end=question.range.end, question=question, own=own)
+        return AnalyticsNode(start=question.range.start, end=question.range.end, question=question, own=own)
 
 
-async def _uses(context: GraphContext, query: UsageQuery) -> UsePage:
+async def _uses(context: GraphContext, query: UsageQuery) -> UsePageNode:
     position = position_of(query.cursor, datetime, str)
     async with context.slots:
         found = await context.services.usage.usages(
@@ -190,7 +190,7 @@ async def _uses(context: GraphContext, query: UsageQuery) -> UsePage:
         )
     more = len(found) == query.limit
     cursor = cursor_of(found[-1].started_at, found[-1].usage_key) if more else None
-    return UsePage(items=[use(each) for each in found], next_cursor=cursor)
+    return UsePageNode(items=[use(each) for each in found], next_cursor=cursor)
 
 
 def _own_id(context: GraphContext) -> str:

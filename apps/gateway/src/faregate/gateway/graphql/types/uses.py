@@ -15,19 +15,21 @@ from faregate.gateway.graphql.context import GraphInfo
 from faregate.gateway.graphql.cost import PAGE, priced
 from faregate.gateway.graphql.scalars import JSON, Long
 from faregate.gateway.graphql.types.shown import ForSellers, Shown, answered
-from faregate.gateway.graphql.types.wallets import Transaction, Wallet, transaction, wallet
+from faregate.gateway.graphql.types.wallets import TransactionNode, WalletNode, transaction, wallet
 from faregate.gateway.security.auth import Scope
 from faregate.usage.service import UsageStory
 from faregate.usage.values import FeatureUsage, UsageLine
 
-__all__ = ["ModelLine", "Story", "UsageEvent", "Use", "UseLog", "UsePage", "story_of", "use"]
+__all__ = ["ModelLineNode", "StoryNode", "UsageEventNode", "UseLogNode", "UseNode", "UsePageNode", "story_of", "use"]
 
 _COSTS = (Scope.ANALYTICS_READ, Scope.CREDITS_PROCESS)
 """Scopes that the HTTP calls require that show provider costs."""
 
 
-@strawberry.type(description="One model's part of a use; an unpriced one has neither cost nor credits.")
-class ModelLine:
+@strawberry.type(
+    name="ModelLine", description="One model's part of a use; an unpriced one has neither cost nor credits."
+)
+class ModelLineNode:
     """One model's part of a use."""
 
     model: str | None
@@ -47,8 +49,8 @@ class ModelLine:
     )
 
 
-@strawberry.type(description="One counted usage event of a use: `request`, `line` or `meter`.")
-class UsageEvent(Shown):
+@strawberry.type(name="UsageEvent", description="One counted usage event of a use: `request`, `line` or `meter`.")
+class UsageEventNode(Shown):
     """One usage event."""
 
     time: datetime
@@ -66,8 +68,8 @@ class UsageEvent(Shown):
     source: str
 
 
-@strawberry.type(description="One feature log of a use, without bodies.")
-class UseLog(Shown):
+@strawberry.type(name="UseLog", description="One feature log of a use, without bodies.")
+class UseLogNode(Shown):
     """One feature log."""
 
     id: strawberry.ID
@@ -80,8 +82,8 @@ class UseLog(Shown):
     duration_ms: Long | None
 
 
-@strawberry.type(description="All data about one use: hold, outcome, lines, transactions, events, logs.")
-class Story(Shown):
+@strawberry.type(name="Story", description="All data about one use: hold, outcome, lines, transactions, events, logs.")
+class StoryNode(Shown):
     """All data about one use."""
 
     usage_key: strawberry.ID
@@ -102,22 +104,22 @@ class Story(Shown):
     created_at: datetime
     closed_at: datetime | None
     settled_at: datetime | None
-    lines: list[ModelLine] = strawberry.field(metadata=priced(items=5))
-    transactions: list[Transaction] = strawberry.field(metadata=priced(items=3))
+    lines: list[ModelLineNode] = strawberry.field(metadata=priced(items=5))
+    transactions: list[TransactionNode] = strawberry.field(metadata=priced(items=3))
     found: strawberry.Private[UsageStory]
 
     @answered("The counted usage events.", 3, items=10)
-    async def events(self, info: GraphInfo) -> list[UsageEvent]:
+    async def events(self, info: GraphInfo) -> list[UsageEventNode]:
         return [_event(each) for each in await info.context.loaders.events.load(self.found)]
 
     @answered("The feature logs, newest first; needs the scope logs:read.", 3, items=5)
-    async def feature_logs(self, info: GraphInfo) -> list[UseLog] | None:
+    async def feature_logs(self, info: GraphInfo) -> list[UseLogNode] | None:
         info.context.enter(FeatureLogsController.list_logs, owner_id=self.user_id)
         return [_log(each) for each in await info.context.loaders.logs.load(self.found)]
 
 
-@strawberry.type(description="A finished use.")
-class Use(Shown):
+@strawberry.type(name="Use", description="A finished use.")
+class UseNode(Shown):
     """A finished use."""
 
     id: strawberry.ID
@@ -131,25 +133,25 @@ class Use(Shown):
     executed_at: datetime
 
     @answered("All data about the use.", 3)
-    async def story(self, info: GraphInfo) -> Story | None:
+    async def story(self, info: GraphInfo) -> StoryNode | None:
         return await story_of(info, self.usage_key)
 
     @answered("The wallet of the user.", 2)
-    async def wallet(self, info: GraphInfo) -> Wallet | None:
+    async def wallet(self, info: GraphInfo) -> WalletNode | None:
         info.context.enter(WalletsController.get_wallet, owner_id=self.user_id)
         found = await info.context.loaders.wallets.load(self.user_id)
         return wallet(found[0]) if found is not None else None
 
 
-@strawberry.type(description="A page of finished uses, the latest start first.")
-class UsePage:
+@strawberry.type(name="UsePage", description="A page of finished uses, the latest start first.")
+class UsePageNode:
     """A page of finished uses."""
 
-    items: list[Use] = strawberry.field(metadata=priced(items=PAGE))
+    items: list[UseNode] = strawberry.field(metadata=priced(items=PAGE))
     next_cursor: str | None = strawberry.field(description="send it as `cursor` for the next page; null on the last")
 
 
-async def story_of(info: GraphInfo, usage_key: str) -> Story:
+async def story_of(info: GraphInfo, usage_key: str) -> StoryNode:
     """Return the story of one use.
 
     Raises:
@@ -164,13 +166,13 @@ async def story_of(info: GraphInfo, usage_key: str) -> Story:
     return _story(found)
 
 
-def use(value: FeatureUsage) -> Use:
+def use(value: FeatureUsage) -> UseNode:
     """Return one finished use."""
-    return Use.of(value)
+    return UseNode.of(value)
 
 
-def _story(found: UsageStory) -> Story:
-    return Story.of(
+def _story(found: UsageStory) -> StoryNode:
+    return StoryNode.of(
         found.charge,
         found=found,
         user_id=found.user_id,
@@ -182,9 +184,9 @@ def _story(found: UsageStory) -> Story:
     )
 
 
-def _line(line: UsageLine) -> ModelLine:
+def _line(line: UsageLine) -> ModelLineNode:
     tokens = line.usage.tokens
-    return ModelLine(
+    return ModelLineNode(
         model=line.usage.model,
         provider=line.provider,
         input_tokens=Long(tokens.get("input_tokens", 0)),
@@ -197,9 +199,9 @@ def _line(line: UsageLine) -> ModelLine:
     )
 
 
-def _event(event: StoryEvent) -> UsageEvent:
-    return UsageEvent.of(event)
+def _event(event: StoryEvent) -> UsageEventNode:
+    return UsageEventNode.of(event)
 
 
-def _log(log: FeatureLog) -> UseLog:
-    return UseLog.of(log, id=str(log.id))
+def _log(log: FeatureLog) -> UseLogNode:
+    return UseLogNode.of(log, id=str(log.id))
