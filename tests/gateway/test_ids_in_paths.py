@@ -23,6 +23,7 @@ REPORT = {"kind": "daily", "recipients": ["ops@example.com"]}
 
 ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/credits-process/{usage_key}": (None, 200, "usage_key"),
+    "GET /api/usage/{usage_key}": (None, 200, "usage_key"),
     "GET /api/features/{key}": (None, 200, "key"),
     "PUT /api/features/{key}": ({"strategy": "free"}, 200, "key"),
     "DELETE /api/features/{key}": (None, 200, "key"),

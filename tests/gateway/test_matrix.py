@@ -198,6 +198,7 @@ TOLD_TO_ANALYSTS = {
     "reports.get_report": "addresses that mails go to",
     "reports.list_report_deliveries": "addresses that mails went to",
     "usage.list_usages": "metadata of uses",
+    "usage.get_use": "metadata of the use, reasons of its transactions",
     "usage-events.fate": "reasons of corrections",
     "analytics.stream": "e-mail address beside the figures of a user",
     "views.list_views": "names and filters of saved views",
