@@ -45,7 +45,7 @@ def test_usage_of_openai_tells_cached_input_apart() -> None:
 
 
 def test_the_csv_of_openai_is_read_with_its_line_numbers() -> None:
-    text = "start_time,end_time,amount_value,amount_currency,line_item,project_id\n1793491200,1793577600,0.5,usd,\"gpt-4o, input\",\n1793491200,1793577600,x,usd,\"gpt-4o, output\",\n"  # fmt: skip
+    text = 'start_time,end_time,amount_value,amount_currency,line_item,project_id\n1793491200,1793577600,0.5,usd,"gpt-4o, input",\n1793491200,1793577600,x,usd,"gpt-4o, output",\n'  # fmt: skip
     with pytest.raises(UnreadableBillError, match=r"line 3: amount_value 'x' is not an amount"):
         read_bill(text.encode(), BillSource.OPENAI)
 

@@ -13,6 +13,7 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
+from faregate.gateway.controllers.bills import BillsController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
 from faregate.gateway.controllers.costs import CostsController
@@ -206,6 +207,7 @@ class GatewayContainer(FaregateContainer):
     )
     costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
     budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    bills_controller: providers.Provider[BillsController] = providers.Singleton(BillsController, host.bills)
     feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
         FeedbackController, host.feedback, host.clock
     )
@@ -315,6 +317,7 @@ class GatewayContainer(FaregateContainer):
         insights_controller,
         costs_controller,
         budgets_controller,
+        bills_controller,
         feedback_controller,
         dead_letters_controller,
         objectives_controller,

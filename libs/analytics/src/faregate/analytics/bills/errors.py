@@ -4,7 +4,7 @@ from uuid import UUID
 
 from faregate.core.errors import InvalidError, NotFoundError
 
-__all__ = ["UnknownBillError", "UnreadableBillError"]
+__all__ = ["NoBillError", "UnknownBillError", "UnreadableBillError"]
 
 
 class UnreadableBillError(InvalidError):
@@ -21,3 +21,10 @@ class UnknownBillError(NotFoundError):
 
     def __init__(self, import_id: UUID | str) -> None:
         super().__init__(f"there is no import {import_id}; GET /api/bills lists them", param="import_id")
+
+
+class NoBillError(NotFoundError):
+    """There is no bill of this provider to compare with."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(f"there is no bill of {provider!r}; import one with POST /api/bills", param="provider")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.bills.errors import UnknownBillError
+from faregate.analytics.bills.errors import NoBillError, UnknownBillError
 from faregate.analytics.bills.keys import line_keys
 from faregate.analytics.bills.ledger_lines import ModelNames, ledger_lines
 from faregate.analytics.bills.matching import Matcher
@@ -20,7 +20,7 @@ from faregate.analytics.bills.sources.reading import whole_day
 from faregate.analytics.bills.terms import Terms
 from faregate.analytics.bills.values import BillImport, BillSource, Comparison, LedgerLine, StoredBillLine
 from faregate.core.db.database import Database
-from faregate.core.errors import InvalidError, NotFoundError
+from faregate.core.errors import InvalidError
 from faregate.usage.price_book.service import PriceService
 from faregate.usage.pricing.line import PriceBook
 from faregate.wire.ids import new_uuid7
@@ -126,7 +126,7 @@ class BillService:
 
         Raises:
             InvalidError: the range is empty, the tolerance is below 0, or the range has too many lines.
-            NotFoundError: there is no bill of this provider.
+            NoBillError: there is no bill of this provider.
         """
         if tolerance_usd < 0:
             raise InvalidError("tolerance_usd must be 0 or more", param="tolerance_usd")
@@ -155,9 +155,7 @@ class BillService:
     ) -> tuple[datetime, datetime]:
         covered = await self._repository.covered(session, provider)
         if covered is None:
-            raise NotFoundError(
-                f"there is no bill of {provider}; import one with `faregate bills import`", param="provider"
-            )
+            raise NoBillError(provider)
         first = whole_day(start if start is not None else covered[0])[0]
         last = whole_day((end if end is not None else covered[1]) - timedelta(microseconds=1))[1]
         if last <= first:

@@ -4,13 +4,13 @@ What one side has more is explained, in this order: a line that the bill has twi
 what is left, by its kind.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from faregate.analytics.bills.cells import Cell, cells_of, difference, lines_with, rows_with
+from faregate.analytics.bills.cells import Cell, cells_of, difference, fits, lines_with, rows_with
 from faregate.analytics.bills.late import take_late
 from faregate.analytics.bills.sums import PROMPT, Sums, of_bill, of_ledger, types_of
 from faregate.analytics.bills.terms import Terms
@@ -33,7 +33,7 @@ def compare_totals(bill: Iterable[StoredBillLine], ledger: Iterable[LedgerLine],
             found += _doubled(cell)
         found += take_late(cells, terms.late_days)
         for cell in cells:
-            found += _differences(cell, terms)
+            found += [*_lost_line(cell), *_differences(cell, terms)]
     return found
 
 
@@ -70,6 +70,19 @@ def _is_too_much(alone: Sums, tokens: Mapping[str, int], costs: Mapping[str | No
     if any(alone.tokens.values()):
         return all(tokens.get(name, 0) >= count for name, count in alone.tokens.items())
     return alone.cost > 0 and all(costs.get(name, _NOTHING) >= cost for name, cost in alone.costs.items())
+
+
+def _lost_line(cell: Cell) -> list[Difference]:
+    """Take out of the cell the one line of the ledger that the bill lacks, if exactly one explains what the bill has less."""
+    missing = {name: -amount for name, amount in cell.over().items()}
+    if not missing or min(missing.values()) < 0 or not any(missing.values()):
+        return []
+    bill = of_bill(cell.bill)
+    alone = [line for line in cell.ledger if fits(bill, [line]) == missing]
+    if len(cell.ledger) < 2 or not alone:
+        return []
+    cell.ledger.remove(alone[0])
+    return [difference(DifferenceKind.LOST, cell, (Sums(), of_ledger(alone[:1])), side=Side.BILL)]
 
 
 def _differences(cell: Cell, terms: Terms) -> list[Difference]:
@@ -112,7 +125,7 @@ def _with_whole_cost(found: list[Difference], cell: Cell, both: tuple[Sums, Sums
         return [replace(found[0], billed_usd=bill.cost, ledger_usd=ledger.cost), *found[1:]]
     if abs(over) <= terms.tolerance_usd:
         return []
-    kind, side = _by_cost(None, cell.ledger, both, is_measured=bool(bill.tokens))
+    kind, side = _by_cost(both, is_measured=bool(bill.tokens))
     return [difference(kind, cell, both, side=side)]
 
 
@@ -121,27 +134,16 @@ def _cost_differences(cell: Cell, name: str, both: tuple[Sums, Sums], terms: Ter
     bill, ledger = _only(cell, name, *both)
     if abs(bill.cost - ledger.cost) <= terms.tolerance_usd:
         return []
-    kind, side = _by_cost(name, cell.ledger, (bill, ledger), is_measured=name in both[0].tokens)
+    kind, side = _by_cost((bill, ledger), is_measured=name in both[0].tokens)
     return [difference(kind, cell, (bill, ledger), token_type=name, side=side)]
 
 
-def _by_cost(
-    name: str | None, lines: Sequence[LedgerLine], both: tuple[Sums, Sums], *, is_measured: bool
-) -> tuple[DifferenceKind, Side | None]:
-    """Tell by costs alone: a type that one side lacks, one line that the bill lacks, or else another price."""
+def _by_cost(both: tuple[Sums, Sums], *, is_measured: bool) -> tuple[DifferenceKind, Side | None]:
+    """Tell by costs alone: a type of tokens that one side lacks, or else another price."""
     bill, ledger = both
-    if is_measured:
+    if is_measured or (bill.costs and ledger.costs):
         return DifferenceKind.MISPRICED, None
-    if not ledger.costs:
-        return DifferenceKind.UNSEEN_TOKENS, None
-    less = ledger.cost - bill.cost
-    if not bill.costs or any(_cost_of(line, name) == less for line in lines):
-        return DifferenceKind.LOST, Side.BILL
-    return DifferenceKind.MISPRICED, None
-
-
-def _cost_of(line: LedgerLine, name: str | None) -> Decimal:
-    return sum((part.cost_usd or _NOTHING for part in line.parts if name in (None, part.type)), _NOTHING)
+    return (DifferenceKind.LOST, Side.BILL) if ledger.costs else (DifferenceKind.UNSEEN_TOKENS, None)
 
 
 def _only(cell: Cell, name: str, bill: Sums, ledger: Sums) -> tuple[Sums, Sums]:
