@@ -160,7 +160,7 @@ async def test_totals_of_openai_agree_with_the_ledger_by_model_and_type(
     for results in (cost, usage):
         await bills.import_file(exact_json.dumps({"data": [{**seconds, "results": results}]}), BillSource.OPENAI)
     sound = await bills.compare("openai")
-    cost[2]["amount"]["value"] = Decimal("0.0016")  # type: ignore[index,call-overload]
+    cost[2]["amount"]["value"] = Decimal("0.0016")  # type: ignore[index]
     await bills.import_file(exact_json.dumps({"data": [{**seconds, "results": cost}]}), BillSource.OPENAI)
     (difference,) = (await bills.compare("openai")).differences
 

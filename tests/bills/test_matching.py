@@ -176,7 +176,7 @@ def test_totals_find_each_kind() -> None:
     bill.remove(price)
     bill.remove(unseen)
     bill += [
-        replace(price, line=replace(price.line, cost_usd=(price.line.cost_usd or 0) + 1)),
+        replace(price, line=replace(price.line, cost_usd=(price.line.cost_usd or Decimal(0)) + 1)),
         replace(unseen, line=replace(unseen.line, tokens={"input_tokens": unseen.line.tokens["input_tokens"] + 7})),
         replace(twice, line=replace(twice.line, number=99)),
         StoredBillLine(IMPORT, BillLine(100, "openai", FIRST, FIRST + DAY, model="unheard-of", cost_usd=Decimal(3))),

@@ -31,6 +31,12 @@ __all__ = ["BillsController"]
 _CSV = "text/csv"
 _BODY_LIMIT_BYTES = 64 * 1024 * 1024
 _AT_ONCE = 2
+_BUCKET = {
+    "start_time": 1793491200,
+    "end_time": 1793577600,
+    "results": [{"amount": {"value": 0.25, "currency": "usd"}, "line_item": "gpt-4o, input"}],
+}
+_Answers = Annotated[dict[str, object] | list[object], Field(examples=[{"data": [_BUCKET]}])]
 _Text = Annotated[str, Field(examples=["Date,Model,Total\n2026-11-01,gpt-4o,0.25\n"])]
 
 
@@ -53,7 +59,7 @@ class BillsController(Controller):
         "/api/bills",
         scope=Scope.OPS_WRITE,
         answer=BillAnswer,
-        consumes={JSON: dict[str, object] | list[object], _CSV: _Text},
+        consumes={JSON: _Answers, _CSV: _Text},
         body_limit_bytes=_BODY_LIMIT_BYTES,
         errors=(InvalidError, UnreadableBillError),
         concurrency=_AT_ONCE,

@@ -24,7 +24,7 @@ const IMPORTS = (may) => (load) => [column("imported_at"), column("source"), col
 const LINES = () => () => [number("number"), column("start", { label: t("from") }), column("model", { label: t("filter_model") }), column("token_type", { label: t("bills_type") }), column("tokens", { value: (row) => Object.values(row.tokens).reduce((sum, each) => sum + Number(each), 0), num: true, show: (row) => Object.entries(row.tokens).map(([name, count]) => h("div", {}, `${name}: ${fmt.integer(count)}`)) }), number("cost_usd", { label: t("bills_billed") }), code("request_id"), actions(details)];
 
 const DIFFERENCES = () => [
-  column("kind", { label: t("kind"), value: (row) => row.kind, show: (row) => [badge(row.kind === "late" ? "warn" : "bad", t(`bills_kind_${row.kind}`)), row.side && ` ${t(`bills_side_${row.side}`)}`] }),
+  column("kind", { label: t("kind"), value: (row) => row.kind, show: (row) => [badge(row.kind === "late" ? "warn" : "bad", t(`difference_${row.kind}`)), row.side && ` ${t(`side_${row.side}`)}`] }),
   column("day", { label: t("bills_day"), value: (row) => row.day, show: (row) => (row.other_day ? `${row.day} (${row.other_day})` : row.day) }), column("model", { label: t("filter_model") }), column("token_type", { label: t("bills_type") }), code("request_id"),
   number("billed_usd", { label: t("bills_billed") }), number("ledger_usd", { label: t("bills_ledger") }),
   column("bill_rows", { label: t("bills_rows"), value: (row) => row.bill_rows.map((each) => `${each.import_id}:${each.number}`).join(" "), show: (row) => part(row.bill_rows.slice(0, 5).map((each) => h("div", {}, h("a", { href: link(["bills", each.import_id]) }, `${each.import_id.slice(-6)}:${each.number}`))), row.bill_row_count, 5) }),
