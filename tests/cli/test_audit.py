@@ -25,6 +25,7 @@ NOT_AUDITED = {
     **dict.fromkeys(
         ("bills list", "bills lines", "bills compare"), "costs, and ids of uses and of providers' requests"
     ),
+    "export check": "it reads a file",
     "completion": "a script for the shell",
     "doctor": "it checks the machine",
     "audit": "it would record itself",

@@ -14,6 +14,7 @@ PAGES = [
     "docs/explanation/charging-rules.md",
     "docs/howto/connect-bi-tools.md",
     "docs/howto/check-provider-bills.md",
+    "docs/howto/export-focus.md",
 ]
 
 

@@ -222,7 +222,7 @@ class GatewayContainer(FaregateContainer):
         MetersController, host.meters, host.meter_totals, host.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
-        ExportsController, host.exports, host.clock
+        ExportsController, host.exports, host.focus, host.clock
     )
     allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
         AllowancesController, host.quota_service, host.bookkeeping

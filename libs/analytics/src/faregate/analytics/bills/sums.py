@@ -44,7 +44,8 @@ class Sums:
             inputs = [costs.pop(name) for name in INPUTS if name in costs]
             costs |= {PROMPT: sum(inputs, Decimal(0))} if inputs else {}
         if all_costs:
-            costs = {None: sum(costs.values(), Decimal(0))} if costs else {}
+            whole = sum(costs.values(), Decimal(0))
+            costs = dict[str | None, Decimal]({None: whole} if costs else {})
         return Sums(tokens, costs, self.rows, self.is_complete)
 
 

@@ -33,7 +33,7 @@ def table(content: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
     """
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        names = [name.strip() for name in next(lines, [])]
+        names = [name.strip() for name in next(lines, list[str]())]
         if not any(names) or len(set(names)) != len(names):
             raise UnreadableBillError("the first line must name each column once", line=1)
         for number, cells in enumerate(lines, 1):
