@@ -102,7 +102,8 @@ async def test_http_gives_the_same_in_parts(fare: Faregate, database_url: str) -
     span = f"from={START:%Y-%m-%dT%H:%M:%SZ}&to={END:%Y-%m-%dT%H:%M:%SZ}"
     parts: list[dict[str, str]] = []
     async with open_gateway(settings_for(database_url)) as gateway:
-        cursor, pages = "", 0
+        cursor: str | None = ""
+        pages = 0
         while cursor is not None:
             more = f"&cursor={cursor}" if cursor else ""
             answer = await gateway.http.get(f"/api/analytics/focus?{span}&limit=3{more}", headers={"x-server-api-key": "fg_test_0123456789abcdef"})  # fmt: skip

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,7 +61,7 @@ class FocusRepository:
         statement = self._database.sql.statement(sql)
         cursor = await driver.cursor(statement.driver_sql, *[given[name] for name in statement.names])
         while rows := await cursor.fetch(_AT_ONCE):
-            yield rows
+            yield cast("Sequence[Mapping[str, Any]]", rows)
 
     async def _lines(
         self, session: AsyncSession, keys: Sequence[str], book: PriceBook, uses: Sequence[Mapping[str, Any]]
