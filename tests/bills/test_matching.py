@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faregate.analytics.bills.matching import Matcher
-from faregate.analytics.bills.terms import Terms
+from faregate.analytics.bills.terms import MatchingTerms
 from faregate.analytics.bills.token_parts import TokenPart, shares
 from faregate.analytics.bills.values import BillLine, Difference, DifferenceKind, LedgerLine, Side, StoredBillLine
 
@@ -19,7 +19,7 @@ IMPORT = UUID(int=1)
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 KNOWN = {"gpt", "claude"}
-TERMS = Terms(lambda name, _provider: name, lambda model: model in KNOWN)
+TERMS = MatchingTerms(lambda name, _provider: name, lambda model: model in KNOWN)
 RATES = {
     "input_tokens": Decimal("0.0000025"),
     "cache_read_tokens": Decimal("0.00000125"),
@@ -70,7 +70,7 @@ def by_day(lines: list[LedgerLine], *, costs: bool = True, tokens: bool = True) 
     ]
 
 
-def found(bill: list[StoredBillLine], ledger: list[LedgerLine], terms: Terms = TERMS) -> list[Difference]:
+def found(bill: list[StoredBillLine], ledger: list[LedgerLine], terms: MatchingTerms = TERMS) -> list[Difference]:
     return Matcher(terms).differences(bill, ledger)
 
 

@@ -1,4 +1,4 @@
-"""Controller of `/api/bills`: bills of providers, and how they differ from the ledger."""
+"""Controller of `/api/bills`: imports, and differences from the ledger."""
 
 from typing import Annotated
 from uuid import UUID

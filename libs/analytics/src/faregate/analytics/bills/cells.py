@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from faregate.analytics.bills.sums import INPUTS, PROMPT, Sums, alike, of_bill, of_ledger
-from faregate.analytics.bills.terms import Terms
+from faregate.analytics.bills.terms import MatchingTerms
 from faregate.analytics.bills.values import Difference, DifferenceKind, LedgerLine, Side, StoredBillLine
 
 __all__ = ["Cell", "cells_of", "difference", "fits", "lines_with", "rows_with", "told"]
@@ -38,7 +38,7 @@ class Cell:
         return {name: amount - told(bill, ledger).get(name, _NOTHING) for name, amount in told(bill, bill).items()}
 
 
-def cells_of(bill: Iterable[StoredBillLine], ledger: Iterable[LedgerLine], terms: Terms) -> list[Cell]:
+def cells_of(bill: Iterable[StoredBillLine], ledger: Iterable[LedgerLine], terms: MatchingTerms) -> list[Cell]:
     """Return the cells that the lines belong to, by model and day."""
     cells: dict[tuple[str, date], Cell] = {}
     for stored in bill:

@@ -1,4 +1,4 @@
-"""Matching of a bill with the ledger, and the classes of differences. Pure.
+"""Matching of bill and ledger, and classes of differences. Pure.
 
 Lines of the bill that name a request are matched with the lines of that request, all others by the totals of model and day.
 """
@@ -9,7 +9,7 @@ from datetime import date
 from typing import TypeVar
 
 from faregate.analytics.bills.sums import Sums, alike, of_bill, of_ledger, types_of
-from faregate.analytics.bills.terms import Terms
+from faregate.analytics.bills.terms import MatchingTerms
 from faregate.analytics.bills.totals import compare_totals
 from faregate.analytics.bills.values import Difference, DifferenceKind, LedgerLine, Side, StoredBillLine
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Matcher:
     """Finds the differences between the lines of both sides."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: MatchingTerms) -> None:
         self._terms = terms
         self._found: list[Difference] = []
 

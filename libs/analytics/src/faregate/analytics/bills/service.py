@@ -17,7 +17,7 @@ from faregate.analytics.bills.matching import Matcher
 from faregate.analytics.bills.repository import BillRepository
 from faregate.analytics.bills.sources.formats import read_bill
 from faregate.analytics.bills.sources.reading import whole_day
-from faregate.analytics.bills.terms import Terms
+from faregate.analytics.bills.terms import MatchingTerms
 from faregate.analytics.bills.values import BillImport, BillSource, Comparison, LedgerLine, StoredBillLine
 from faregate.core.db.database import Database
 from faregate.core.errors import InvalidError
@@ -142,7 +142,7 @@ class BillService:
         if max(len(bill), len(rows)) > _LINES_LIMIT:
             raise InvalidError(f"the range has more than {_LINES_LIMIT:,} lines; compare fewer days", param="end")
         names = ModelNames(book, owner, first)
-        terms = Terms(names.model_of, names.has_price, tolerance_usd=tolerance_usd, late_days=late_days)
+        terms = MatchingTerms(names.model_of, names.has_price, tolerance_usd=tolerance_usd, late_days=late_days)
         return await asyncio.to_thread(_compared, owner, (first, last), bill, (rows, book, names), terms)
 
     async def _known(self, session: AsyncSession, import_id: UUID, count: int) -> BillImport:
@@ -168,7 +168,7 @@ def _compared(
     span: tuple[datetime, datetime],
     bill: Sequence[StoredBillLine],
     used: tuple[Sequence[Any], PriceBook, ModelNames],
-    terms: Terms,
+    terms: MatchingTerms,
 ) -> Comparison:
     rows, book, names = used
     request_ids = frozenset(each.line.request_id for each in bill if each.line.request_id is not None)

@@ -1,14 +1,14 @@
-"""Terms of a comparison: tolerance, and meaning of model names. Pure."""
+"""MatchingTerms of a comparison: tolerance, and meaning of model names. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["Terms"]
+__all__ = ["MatchingTerms"]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class MatchingTerms:
     """What counts as equal, and which names mean the same model.
 
     Attributes:

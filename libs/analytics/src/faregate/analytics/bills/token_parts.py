@@ -1,4 +1,4 @@
-"""Token types of a usage line, each with its share of the cost. Pure.
+"""Token types of a usage line, and their costs. Pure.
 
 The types do not contain each other, as on the bills of providers: what was read from a cache is not also input. The costs of the
 types sum to the cost of the line exactly.

@@ -13,7 +13,7 @@ from typing import Any
 from faregate.analytics.bills.cells import Cell, cells_of, difference, fits, lines_with, rows_with
 from faregate.analytics.bills.late import take_late
 from faregate.analytics.bills.sums import PROMPT, Sums, of_bill, of_ledger, types_of
-from faregate.analytics.bills.terms import Terms
+from faregate.analytics.bills.terms import MatchingTerms
 from faregate.analytics.bills.values import Difference, DifferenceKind, LedgerLine, Side, StoredBillLine
 
 __all__ = ["compare_totals"]
@@ -21,7 +21,9 @@ __all__ = ["compare_totals"]
 _NOTHING = Decimal(0)
 
 
-def compare_totals(bill: Iterable[StoredBillLine], ledger: Iterable[LedgerLine], terms: Terms) -> list[Difference]:
+def compare_totals(
+    bill: Iterable[StoredBillLine], ledger: Iterable[LedgerLine], terms: MatchingTerms
+) -> list[Difference]:
     """Return the differences of the totals."""
     found: list[Difference] = []
     for _, group in groupby(cells_of(bill, ledger, terms), key=lambda cell: cell.model):
@@ -85,7 +87,7 @@ def _lost_line(cell: Cell) -> list[Difference]:
     return [difference(DifferenceKind.LOST, cell, (Sums(), of_ledger(alone[:1])), side=Side.BILL)]
 
 
-def _differences(cell: Cell, terms: Terms) -> list[Difference]:
+def _differences(cell: Cell, terms: MatchingTerms) -> list[Difference]:
     bill, ledger = cell.sums()
     if not cell.ledger or not cell.bill:
         side = Side.BILL if cell.ledger else Side.LEDGER
@@ -117,7 +119,9 @@ def _token_differences(cell: Cell, name: str, bill: Sums, ledger: Sums) -> list[
     return [difference(DifferenceKind.LOST, cell, both, token_type=name, side=Side.BILL)]
 
 
-def _with_whole_cost(found: list[Difference], cell: Cell, both: tuple[Sums, Sums], terms: Terms) -> list[Difference]:
+def _with_whole_cost(
+    found: list[Difference], cell: Cell, both: tuple[Sums, Sums], terms: MatchingTerms
+) -> list[Difference]:
     """Compare the one cost of all types; where tokens differ, the first difference holds it."""
     bill, ledger = both
     over = bill.cost - ledger.cost
@@ -129,7 +133,7 @@ def _with_whole_cost(found: list[Difference], cell: Cell, both: tuple[Sums, Sums
     return [difference(kind, cell, both, side=side)]
 
 
-def _cost_differences(cell: Cell, name: str, both: tuple[Sums, Sums], terms: Terms) -> list[Difference]:
+def _cost_differences(cell: Cell, name: str, both: tuple[Sums, Sums], terms: MatchingTerms) -> list[Difference]:
     """Compare the cost of one type, whose tokens are equal or not told."""
     bill, ledger = _only(cell, name, *both)
     if abs(bill.cost - ledger.cost) <= terms.tolerance_usd:

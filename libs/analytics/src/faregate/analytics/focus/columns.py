@@ -1,4 +1,4 @@
-"""Columns of FOCUS 1.2, with what the specification says about each. Pure."""
+"""Columns of FOCUS 1.2 as the specification defines them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

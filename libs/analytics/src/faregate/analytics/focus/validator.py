@@ -1,6 +1,7 @@
-"""Validator of FOCUS 1.2: types, nulls, allowed values and rules between columns. Pure.
+"""Validator of FOCUS 1.2. Pure.
 
-It reads cells as they stand in a file, so that what is checked is what is sent. Each rule is a MUST of the specification.
+Types, nulls, allowed values and rules between columns: each rule is a MUST of the specification. Cells are read as they stand
+in a file, so that what is checked is what is sent.
 """
 
 import re
