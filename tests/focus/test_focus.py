@@ -66,7 +66,7 @@ async def test_billed_credits_are_those_of_the_ledger_by_use_and_type(fare: Fare
         ("gpt-4o", "input_tokens", "601"),
         ("gpt-4o", "cache_read_tokens", "400"),
         ("gpt-4o", "output_tokens", "333"),
-        ("claude-sonnet-4-5", "input_tokens", "477"),
+        ("claude-sonnet-4-5", "input_tokens", "577"),
         ("claude-sonnet-4-5", "cache_write_tokens", "100"),
         ("claude-sonnet-4-5", "cache_write_1h_tokens", "100"),
         ("claude-sonnet-4-5", "output_tokens", "11"),
