@@ -59,7 +59,7 @@ def check_file(content: bytes) -> int:
     """
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        names = next(lines, [])
+        names = next(lines, list[str]())
         return check_rows(names, _rows(names, lines))
     except (UnicodeDecodeError, csv.Error) as error:
         raise FocusInvalidError(f"the file is not CSV in UTF-8: {error}") from None

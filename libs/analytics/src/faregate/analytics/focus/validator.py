@@ -120,7 +120,8 @@ def _json_problem(_column: FocusColumn, value: str) -> str | None:
         found = exact_json.loads(value)
     except FaregateError:
         return f"{value!r} is not JSON"
-    is_flat = isinstance(found, Mapping) and not any(isinstance(each, dict | list) for each in found.values())
+    values = exact_json.mapping(found).values()
+    is_flat = isinstance(found, Mapping) and not any(isinstance(each, dict | list) for each in values)
     return None if is_flat else "must be an object of keys and single values"
 
 
