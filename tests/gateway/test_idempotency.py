@@ -211,6 +211,7 @@ BY_USAGE_KEY: dict[str, Made] = {
 
 MAKES_NOTHING = {
     "bills.import_bill",  # the same file again changes nothing
+    "graphql.post",
     "credits-process.extend",
     "credits-process.void",
     "usage-events.correct",
