@@ -86,6 +86,10 @@ UNNOTED_READS = {
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
     ),
+    **dict.fromkeys(
+        ("bills.list_bills", "bills.list_lines", "bills.compare_bill"),
+        "costs, and ids of uses and of providers' requests",
+    ),
     **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
     **dict.fromkeys(
         ("reports.list_reports", "reports.get_report", "reports.list_report_deliveries"), "addresses of recipients"
