@@ -13,10 +13,10 @@ import pytest
 
 from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
-from faregate.credit.closing.movements import SIGNS, Fate, Movement, fate_of, movements_of
+from faregate.credit.closing.movements import SIGNS, Movement, fate_of, movements_of
 from faregate.credit.closing.recognition import NO_VALUE, GrantFate, PaidValue, paid_value
 from faregate.credit.closing.values import Close, WalletClose
-from faregate.credit.ledger.accounts import GRANT_ORIGINS, GrantSource, TransferKind
+from faregate.credit.ledger.accounts import GRANT_ORIGINS, Account, GrantSource, TransferKind
 from faregate.credit.ledger.corrections import REFUNDABLE
 from faregate.credit.ledger.states import GrantState, Transfer, TransferNote
 from faregate.credit.proof.verify import Verifier
@@ -78,7 +78,9 @@ class History:
     async def renewing(self, owner: str) -> None:
         if self.random.random() < 0.3:
             name = f"grant {self.count}"
-            await self.ledgers[owner].grant(name, self.amount(), source=GrantSource.PLAN, every="10 days", rollover_max=3)
+            await self.ledgers[owner].grant(
+                name, self.amount(), source=GrantSource.PLAN, every="10 days", rollover_max=3
+            )
 
     async def use(self, owner: str) -> None:
         await self.ledgers[owner].settle(f"use {self.count}", self.amount())
@@ -92,7 +94,9 @@ class History:
         charge = await self.pick(owner, REFUNDABLE)
         amount = self.random.choice([None, self.random.randint(1, charge.amount)])
         await self.database.run(
-            lambda session: self.ledgers[owner].corrections.refund(session, transaction(charge), amount=amount, note=NOTE)
+            lambda session: self.ledgers[owner].corrections.refund(
+                session, transaction(charge), amount=amount, note=NOTE
+            )
         )
 
     async def void(self, owner: str) -> None:
@@ -138,7 +142,9 @@ class History:
     def amount(self) -> Decimal:
         return Decimal(self.random.randint(1, 30_000_000)).scaleb(-6)
 
-    async def expect(self, owner: str, until: datetime) -> tuple[int, dict[Movement, int], dict[str, int], PaidValue, PaidValue]:
+    async def expect(
+        self, owner: str, until: datetime
+    ) -> tuple[int, dict[Movement, int], dict[str, int], PaidValue, PaidValue]:
         """Return the transfers of the month and what they add up to, and the paid value before and after it."""
         transfers = [transfer for transfer in await self.ledgers[owner].moved() if transfer.effective_at < until]
         part, self.seen[owner] = transfers[self.seen[owner] :], len(transfers)
@@ -150,33 +156,34 @@ class History:
     async def follow(self, owner: str, transfers: list[Transfer], part: list[Transfer]) -> dict[str, int]:
         """Divide the price of each paid grant of the owner, from its first transfer on."""
         grants = {grant.grant_id: grant for grant in (await self.ledgers[owner].state())[1]}
-        slices = defaultdict(list)
-        if transfers:
-            async with self.database.transaction(read_only=True) as session:
-                for one in await self.ledgers[owner].repository.slices(
-                    session, transfers[0].wallet_id, [t.seq for t in transfers]
-                ):
-                    slices[one.seq].append(one)
-        fates, granted = defaultdict(GrantFate), defaultdict(int)
+        slices = await self.slices(owner, transfers)
+        fates: dict[Any, GrantFate] = defaultdict(GrantFate)
+        granted: dict[str, int] = defaultdict(int)
         for transfer in transfers:
-            fate = fate_of(transfer.kind)
-            moved = {one.grant_id: one.amount for one in slices[transfer.seq]}
+            moved = slices[transfer.seq]
             if transfer.kind is TransferKind.GRANT:
                 filled = next(iter(moved), None) or self.filled(grants.values(), transfer)
-                repaid = transfer.amount - sum(moved.values())
-                fates[filled] += GrantFate(transfer.amount, repaid)
-                source = grants[filled].source.value
-                if source != "adjustment" and transfer in part:
-                    granted[source] += transfer.amount
-            elif fate is not None:
+                fates[filled] += GrantFate(transfer.amount, transfer.amount - sum(moved.values()))
+                if transfer in part and transfer.debit is not Account.ADJUSTMENT:
+                    granted[grants[filled].source.value] += transfer.amount
+            elif fate := fate_of(transfer.kind):
                 for grant_id, amount in moved.items():
                     fates[grant_id] += GrantFate(**{fate.value: -amount})
         paid: dict[Any, int] = defaultdict(int)
-        for payer, grant_id, cents in self.booked:
-            if payer == owner:
-                paid[grant_id] += cents
+        for _, grant_id, cents in (payment for payment in self.booked if payment[0] == owner):
+            paid[grant_id] += cents
         self.values[owner] = {grant_id: paid_value(cents, fates[grant_id]) for grant_id, cents in paid.items()}
         return dict(granted)
+
+    async def slices(self, owner: str, transfers: list[Transfer]) -> dict[int, dict[Any, int]]:
+        """Return what each transfer put into grants and took from them."""
+        found: dict[int, dict[Any, int]] = defaultdict(dict)
+        if transfers:
+            seqs = [transfer.seq for transfer in transfers]
+            async with self.database.transaction(read_only=True) as session:
+                for one in await self.ledgers[owner].repository.slices(session, transfers[0].wallet_id, seqs):
+                    found[one.seq][one.grant_id] = one.amount
+        return found
 
     def filled(self, grants: Any, transfer: Transfer) -> Any:
         """Return the grant of a filling without a slice: the one that was made with it, else the one that began last."""
@@ -244,7 +251,9 @@ async def check_month(history: History, close: Close, before: dict[str | None, W
         assert (found.opening, found.value.deferred_opening) == (
             (last.closing, last.value.deferred_closing) if last is not None else (0, 0)
         )
-        assert {name: to_credits(sums[Movement(name)]) for name in MOVED} == {name: getattr(found, name) for name in MOVED}
+        assert {name: to_credits(sums[Movement(name)]) for name in MOVED} == {
+            name: getattr(found, name) for name in MOVED
+        }
         assert {source: to_credits(amount) for source, amount in granted.items()} == found.granted
         assert [getattr(found.value, name) * 100 for name in VALUES] == [
             getattr(value, name) - getattr(value_before, name) for name in VALUES
@@ -256,7 +265,11 @@ async def check_month(history: History, close: Close, before: dict[str | None, W
         before[owner] = found
     whole = close.statement
     assert_adds_up(whole)
-    assert (close.transfers, whole.value.received * 100, whole.value.repaid * 100) == (total["transfers"], received, repaid)
+    assert (close.transfers, whole.value.received * 100, whole.value.repaid * 100) == (
+        total["transfers"],
+        received,
+        repaid,
+    )
     for name in ("opening", "closing", *MOVED):
         assert getattr(whole, name) == sum(getattr(statement, name) for statement in statements)
     for name in (*VALUES, "deferred_opening", "deferred_closing", "received", "repaid"):
@@ -289,7 +302,7 @@ async def test_random_histories_add_up_and_verify(database: Database, seed: int)
     assert (await Verifier(database).verify()).drifts == ()
 
 
-@pytest.mark.parametrize("seed", range(3, 23))
+@pytest.mark.parametrize("seed", range(3, 11))
 async def test_many_random_histories_add_up_and_verify(database: Database, seed: int) -> None:
     history = await live(database, seed, months=14, steps=60)
     late = [close.late for close in await history.closes.list()]

@@ -27,7 +27,9 @@ from faregate.credit.closing.recognition import GrantFate, PaidValue, paid_value
 from faregate.credit.closing.values import PaidValues
 from faregate.credit.ledger.accounts import FLOWS, Account, TransferKind
 
-FLOW_LIST = [(kind, debit, credit) for kind, (debits, credits) in FLOWS.items() for debit in debits for credit in credits]
+FLOW_LIST = [
+    (kind, debit, credit) for kind, (debits, credits) in FLOWS.items() for debit in debits for credit in credits
+]
 
 
 def test_every_kind_of_transfer_has_a_column_or_moves_no_wallet() -> None:
@@ -104,7 +106,9 @@ def test_the_parts_of_any_price_are_not_negative_and_add_up_to_the_cent(paid: in
         assert value.revenue == paid
 
 
-@given(st.integers(0, 10**9), st.lists(st.tuples(st.sampled_from(["used", "expired", "forfeited"]), st.integers(1, 10**9))))
+@given(
+    st.integers(0, 10**9), st.lists(st.tuples(st.sampled_from(["used", "expired", "forfeited"]), st.integers(1, 10**9)))
+)
 def test_months_added_together_give_the_cents_of_one_long_period(paid: int, steps: list[tuple[str, int]]) -> None:
     """And revenue never falls while credits are used, nor does what is deferred rise."""
     granted = sum(amount for _, amount in steps) + 7
@@ -150,14 +154,14 @@ def test_last_day_of_a_month() -> None:
     assert (Month(2028, 2).last_day, Month(2026, 12).last_day) == (date(2028, 2, 29), date(2026, 12, 31))
 
 
-@pytest.mark.parametrize(
-    ("amount", "cents"), [("9.99", 999), ("10", 1000), ("-0.01", -1), ("1e2", 10000), ("0.1", 10)]
-)
+@pytest.mark.parametrize(("amount", "cents"), [("9.99", 999), ("10", 1000), ("-0.01", -1), ("1e2", 10000), ("0.1", 10)])
 def test_payments_are_whole_cents(amount: str, cents: int) -> None:
     assert cents_of(Decimal(amount)) == cents
 
 
-@pytest.mark.parametrize(("amount", "problem"), [("0.001", "2 decimal"), ("0", "not be 0"), ("NaN", "number"), ("1e9", "number")])
+@pytest.mark.parametrize(
+    ("amount", "problem"), [("0.001", "2 decimal"), ("0", "not be 0"), ("NaN", "number"), ("1e9", "number")]
+)
 def test_payment_that_is_not_whole_cents_is_refused(amount: str, problem: str) -> None:
     with pytest.raises(InvalidError, match=problem):
         cents_of(Decimal(amount))
@@ -170,7 +174,7 @@ AMOUNTS = st.decimals(-(10**7), 10**7, places=2)
 @given(st.lists(AMOUNTS, min_size=5, max_size=5))
 def test_debits_equal_credits_in_every_entry(amounts: list[Decimal]) -> None:
     received, repaid, revenue, breakage, forfeited = amounts
-    value = PaidValues(Decimal(0), received, repaid, revenue, breakage, forfeited, sum(amounts))
+    value = PaidValues(Decimal(0), received, repaid, revenue, breakage, forfeited, sum(amounts, Decimal(0)))
     lines = usd_journal("2026-10", DAY, value, check_accounts({}))
     entries = {line.entry for line in lines}
 
@@ -213,7 +217,8 @@ def test_every_account_of_the_ledger_has_one_in_the_journal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "problem"), [({"bank": "1"}, "'bank', which is not one of breakage_revenue, cash"), ({"cash": " "}, "cash")]
+    ("codes", "problem"),
+    [({"bank": "1"}, "'bank', which is not one of breakage_revenue, cash"), ({"cash": " "}, "cash")],
 )
 def test_unknown_account_is_refused_with_the_known_ones(codes: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidError, match=problem):

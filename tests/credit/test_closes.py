@@ -33,9 +33,7 @@ async def grants_of(ledger: DatabaseLedger) -> Mapping[str, UUID]:
 
 
 async def pay(ledger: DatabaseLedger, name: str, usd: str, **more: Any) -> Decimal:
-    paid = await ledger.closes.record_payment(
-        ledger.OWNER, (await grants_of(ledger))[name], Decimal(usd), **more
-    )
+    paid = await ledger.closes.record_payment(ledger.OWNER, (await grants_of(ledger))[name], Decimal(usd), **more)
     return paid.paid_usd
 
 
@@ -176,7 +174,7 @@ async def test_months_are_closed_in_order(ledger: DatabaseLedger) -> None:
     await ledger.closes.run("2026-02")
     with pytest.raises(NotClosableError, match="close 2026-03 first, or set catch_up"):
         await ledger.closes.run("2026-05")
-    with pytest.raises(NotClosableError, match="before the first closed month.*next one to close is 2026-03"):
+    with pytest.raises(NotClosableError, match=r"before the first closed month.*next one is 2026-03"):
         await ledger.closes.run("2026-01")
     await ledger.closes.run("2026-05", catch_up=True)
 
@@ -300,14 +298,18 @@ async def test_refunds_voids_and_adjustments_have_their_columns(ledger: Database
         )
     )
     await ledger.void_grant("wrong")
-    await ledger.database.run(
-        lambda session: ledger.corrections.adjust(session, "owner", amount=3_000_000, note=NOTE)
-    )
+    await ledger.database.run(lambda session: ledger.corrections.adjust(session, "owner", amount=3_000_000, note=NOTE))
     ledger.clock.advance(days=40)
     january = await ledger.closes.run("2026-01")
     found = january.statement
 
-    assert (found.granted, found.used, found.refunded, found.voided, found.adjusted) == ({"purchase": 140}, 20, 5, 40, 3)
+    assert (found.granted, found.used, found.refunded, found.voided, found.adjusted) == (
+        {"purchase": 140},
+        20,
+        5,
+        40,
+        3,
+    )
     assert found.closing == 140 - 20 + 5 - 40 + 3
     assert money(january) == tuple(map(Decimal, ("0", "14", "0", "1.50", "0", "4", "8.50")))
     await assert_verified(ledger.database)
@@ -325,26 +327,66 @@ async def test_the_database_refuses_to_change_a_closed_month(database: Database,
 
 
 TAMPERINGS = [
-    *(f"update faregate.close_wallet set {column} = {column} + 1 where number = 1" for column in (
-        "first_seq", "last_seq", "opening", "used", "used_on_limit", "expired", "voided", "refunded", "adjusted",
-        "charged_back", "shortfall", "closing",
-    )),
+    *(
+        f"update faregate.close_wallet set {column} = {column} + 1 where number = 1"
+        for column in (
+            "first_seq",
+            "last_seq",
+            "opening",
+            "used",
+            "used_on_limit",
+            "expired",
+            "voided",
+            "refunded",
+            "adjusted",
+            "charged_back",
+            "shortfall",
+            "closing",
+        )
+    ),
     "update faregate.close_wallet set granted = jsonb_set(granted, '{purchase}', '1') where number = 1",
-    *(f"update faregate.close set {column} = {column} + 1 where number = 1" for column in (
-        "wallets", "transfers", "opening", "used", "used_on_limit", "expired", "voided", "refunded", "adjusted",
-        "charged_back", "shortfall", "closing", "received_cents", "repaid_cents", "revenue_cents", "breakage_cents",
-        "forfeited_cents", "deferred_opening_cents", "deferred_closing_cents",
-    )),
+    *(
+        f"update faregate.close set {column} = {column} + 1 where number = 1"
+        for column in (
+            "wallets",
+            "transfers",
+            "opening",
+            "used",
+            "used_on_limit",
+            "expired",
+            "voided",
+            "refunded",
+            "adjusted",
+            "charged_back",
+            "shortfall",
+            "closing",
+            "received_cents",
+            "repaid_cents",
+            "revenue_cents",
+            "breakage_cents",
+            "forfeited_cents",
+            "deferred_opening_cents",
+            "deferred_closing_cents",
+        )
+    ),
     "update faregate.close set number = 7 where number = 2",
     "update faregate.close set granted = '{}' where number = 1",
     "update faregate.close set flows = '{}' where number = 1",
     "update faregate.close set since = since + interval '1 second' where number = 1",
     "update faregate.close set until = until - interval '40 days' where number = 1",
-    *(f"update faregate.close_grant set {column} = {column} + 1 where number = 1" for column in (
-        "granted", "used", "expired", "forfeited",
-    )),
-    *(f"update faregate.close_grant set {column} = {column} + 1, deferred_cents = deferred_cents - 1 where number = 1"
-      for column in ("revenue_cents", "breakage_cents", "forfeited_cents")),
+    *(
+        f"update faregate.close_grant set {column} = {column} + 1 where number = 1"
+        for column in (
+            "granted",
+            "used",
+            "expired",
+            "forfeited",
+        )
+    ),
+    *(
+        f"update faregate.close_grant set {column} = {column} + 1, deferred_cents = deferred_cents - 1 where number = 1"
+        for column in ("revenue_cents", "breakage_cents", "forfeited_cents")
+    ),
     "update faregate.close_grant set paid_cents = paid_cents + 1, deferred_cents = deferred_cents + 1 where number = 1",
     "update faregate.grant_payment set cents = cents + 1",
     "update faregate.grant_payment set number = 2",

@@ -15,6 +15,7 @@ from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.closes import ClosesController
 from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
@@ -156,6 +157,7 @@ class GatewayContainer(FaregateContainer):
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, host.bookkeeping
     )
+    closes_controller: providers.Provider[ClosesController] = providers.Singleton(ClosesController, host.closes)
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(FeaturesController, host.catalog)
     privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, host.privacy)
     plans_controller: providers.Provider[PlansController] = providers.Singleton(PlansController, host.catalog)
@@ -306,6 +308,7 @@ class GatewayContainer(FaregateContainer):
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        closes_controller,
         usage_events_controller,
         foreign_events_controller,
         otlp_controller,

@@ -190,7 +190,9 @@ class UnknownCloseError(CreditError, NotFoundError):
     code = "unknown_close"
 
     def __init__(self, period: str) -> None:
-        super().__init__(f"The month {period!r} is not closed; close it first, or list the closed months", param="period")
+        super().__init__(
+            f"The month {period!r} is not closed; close it first, or list the closed months", param="period"
+        )
 
 
 class NotClosableError(CreditError):

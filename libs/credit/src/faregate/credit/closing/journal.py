@@ -72,13 +72,13 @@ def check_accounts(codes: Mapping[str, str]) -> Mapping[JournalAccount, str]:
         )
     for name, code in codes.items():
         if not 1 <= len(code.strip()) <= _CODE_LENGTH_MAX:
-            raise InvalidError(f"accounts: the code of {name} must have 1 to {_CODE_LENGTH_MAX} characters", param="accounts")
+            raise InvalidError(
+                f"accounts: the code of {name} must have 1 to {_CODE_LENGTH_MAX} characters", param="accounts"
+            )
     return {account: codes.get(account.value, account.value).strip() for account in JournalAccount}
 
 
-def usd_journal(
-    period: str, day: date, value: PaidValues, accounts: Mapping[JournalAccount, str]
-) -> list[JournalLine]:
+def usd_journal(period: str, day: date, value: PaidValues, accounts: Mapping[JournalAccount, str]) -> list[JournalLine]:
     """Return the lines of the paid value: payments, and what they became."""
     deferred = JournalAccount.DEFERRED_REVENUE
     entries = [

@@ -89,7 +89,9 @@ def cents_of(paid_usd: Decimal) -> int:
     if cents != cents.to_integral_value():
         raise InvalidError("paid_usd has more than 2 decimal places; round it to whole cents", param="paid_usd")
     if cents == 0:
-        raise InvalidError("paid_usd must not be 0; leave a grant that nobody paid for without a payment", param="paid_usd")
+        raise InvalidError(
+            "paid_usd must not be 0; leave a grant that nobody paid for without a payment", param="paid_usd"
+        )
     return int(cents)
 
 
@@ -103,7 +105,8 @@ def _check_source(source: str | None, grant_id: UUID) -> None:
         raise UnknownGrantError(grant_id)
     if source == GrantSource.REFUND:
         raise InvalidError(
-            "grant_id names a grant that a refund made; record the payment for the grant that was bought", param="grant_id"
+            "grant_id names a grant that a refund made; record the payment for the grant that was bought",
+            param="grant_id",
         )
 
 

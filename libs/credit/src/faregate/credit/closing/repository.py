@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
-from faregate.credit.closing import sql
+from faregate.credit.closing import lookup_sql, sql
 from faregate.credit.closing.recognition import GrantFate, paid_value
 from faregate.wire import exact_json
 
@@ -51,11 +52,9 @@ class CloseRepository:
 
     async def closes(self, session: AsyncSession, period: str | None = None) -> Sequence[Any]:
         """Return the rows of all closes, or of one period, oldest first."""
-        return await self._database.rows(session, sql.CLOSES, period=period)
+        return await self._database.rows(session, lookup_sql.CLOSES, period=period)
 
-    async def due_wallets(
-        self, session: AsyncSession, *, until: datetime, after: int, limit: int
-    ) -> list[int]:
+    async def due_wallets(self, session: AsyncSession, *, until: datetime, after: int, limit: int) -> list[int]:
         """Return wallets that time has changed before `until`, in order of their ids, starting after `after`."""
         rows = await self._database.rows(session, sql.DUE_WALLETS, until=until, after=after, limit=limit)
         return [row.wallet_id for row in rows]
@@ -72,7 +71,7 @@ class CloseRepository:
         """Divide the paid value of all paid grants that changed in a close, and write it."""
         bounds = await self._database.rows(session, sql.WALLET_BOUNDS, number=number, size=_WALLETS_AT_ONCE)
         edges = [_LOWEST, *(row.wallet_id for row in bounds), _HIGHEST]
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             rows = await self._database.rows(session, sql.GRANTS_OF_CLOSE, number=number, first=first, last=last)
             found = [_grant_row(number, row) for row in rows]
             if found:
@@ -98,7 +97,7 @@ class CloseRepository:
     ) -> Sequence[Any]:
         """Return the statements of the wallets that had moved by a close, in order of their ids, starting after `after`."""
         return await self._database.rows(
-            session, sql.WALLET_STATEMENTS, number=number, after=after, limit=limit, wallet_id=wallet_id
+            session, lookup_sql.WALLET_STATEMENTS, number=number, after=after, limit=limit, wallet_id=wallet_id
         )
 
     async def late(
@@ -114,7 +113,7 @@ class CloseRepository:
         wallet_id, seq, grant_id, key = after
         return await self._database.rows(
             session,
-            sql.LATE_FACTS,
+            lookup_sql.LATE_FACTS,
             number=number,
             since=since,
             after_wallet=wallet_id,
@@ -126,12 +125,12 @@ class CloseRepository:
 
     async def lock_grant(self, session: AsyncSession, wallet_id: int, grant_id: UUID) -> str | None:
         """Lock a grant of a wallet and return its source; None if the wallet has no such grant."""
-        rows = await self._database.rows(session, sql.GRANT_OF_WALLET, wallet_id=wallet_id, grant_id=grant_id)
+        rows = await self._database.rows(session, lookup_sql.GRANT_OF_WALLET, wallet_id=wallet_id, grant_id=grant_id)
         return rows[0].source if rows else None
 
     async def payments(self, session: AsyncSession, grant_id: UUID) -> Mapping[str, int]:
         """Return the cents of the payments recorded for a grant, by their stored key."""
-        rows = await self._database.rows(session, sql.PAYMENTS_OF_GRANT, grant_id=grant_id)
+        rows = await self._database.rows(session, lookup_sql.PAYMENTS_OF_GRANT, grant_id=grant_id)
         return {row.key: row.cents for row in rows}
 
     async def add_payment(
@@ -148,7 +147,7 @@ class CloseRepository:
         """Write a payment for a grant; without `paid_at` it is of now."""
         await self._database.rows(
             session,
-            sql.ADD_PAYMENT,
+            lookup_sql.ADD_PAYMENT,
             grant_id=grant_id,
             key=key,
             wallet_id=wallet_id,

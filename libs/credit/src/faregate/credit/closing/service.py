@@ -289,7 +289,7 @@ def _plan(rows: Sequence[Any], month: Month, zone: ZoneInfo | None, *, now: date
     following = parse_month(rows[-1].period).next
     if month < following:
         raise NotClosableError(
-            f"period {month} is before the first closed month, whose opening balances hold it; the next one to close is {following}",
+            f"period {month} is before the first closed month, whose opening balances hold it; the next one is {following}",
             param="period",
         )
     if month > following:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608
-"""SQL of closes, their statements and payments for grants.
+"""SQL that closes a month.
 
 A close is one range of sequence numbers for each wallet: after the last transfer of the close before, up to the last one that took
 effect before the end of the month. One statement reads all ranges, so that a transfer that commits later has a higher number than
@@ -11,32 +11,29 @@ from faregate.credit.ledger.accounts import GRANT_ORIGINS, Account, TransferKind
 
 __all__ = [
     "ADD_CLOSE",
-    "ADD_PAYMENT",
     "ADD_WALLETS",
     "ASSIGN_PAYMENTS",
     "BEFORE",
-    "CLOSES",
     "COLUMNS",
     "DUE_WALLETS",
     "FATES_OF_SLICES",
     "FLOW_SUMS",
     "GRANTS_OF_CLOSE",
-    "GRANT_OF_WALLET",
     "LATE_COUNT",
-    "LATE_FACTS",
+    "LATE_PAYMENTS",
+    "LATE_TRANSFERS",
     "LOCK_CLOSES",
     "MONEY_SUMS",
     "MOVEMENT_SUMS",
     "NOW",
-    "PAYMENTS_OF_GRANT",
     "SUMS",
     "UNVALUED",
-    "WALLET_BOUNDS",
-    "WALLET_STATEMENTS",
-    "WITHOUT_LIMITS",
     "VALUES",
+    "WALLET_BOUNDS",
+    "WITHOUT_LIMITS",
     "by_source",
     "fillings",
+    "grown",
 ]
 
 _GRANT, _LIMIT, _SHORTFALL = int(TransferKind.GRANT), int(TransferKind.LIMIT_CHARGE), int(TransferKind.SHORTFALL)
@@ -44,7 +41,9 @@ _USES = "2, 3, 4, 10"
 _CHANGE = "case when t.credit_account = 1 then t.amount when t.debit_account = 1 then -t.amount else 0 end"
 _ADJUSTED_UP = f"t.kind = {_GRANT} and t.debit_account = {int(Account.ADJUSTMENT)}"
 _ORIGIN = (
-    "case c.source " + " ".join(f"when '{source}' then {int(origin)}" for source, origin in GRANT_ORIGINS.items()) + " end"
+    "case c.source "
+    + " ".join(f"when '{source}' then {int(origin)}" for source, origin in GRANT_ORIGINS.items())
+    + " end"
 )
 _SOURCE = f"""case m.debit_account when {int(Account.PURCHASES)} then 'purchase' when {int(Account.PROMOTION)} then 'bonus'
     when {int(Account.REVENUE)} then 'refund' else 'adjustment' end"""
@@ -117,10 +116,6 @@ LOCK_CLOSES = "lock table faregate.close in share row exclusive mode"
 
 NOW = "select coalesce(cast(:now as timestamptz), clock_timestamp()) as now"
 
-CLOSES = """
-select * from faregate.close where (cast(:period as text) is null or period = :period) order by number
-"""
-
 DUE_WALLETS = """
 select wallet_id from faregate.wallet
 where next_change_at < cast(:until as timestamptz) and wallet_id > :after order by wallet_id limit :limit
@@ -146,8 +141,8 @@ with heads as (
   {SUMS}
   from moved t group by t.wallet_id
 )
-select :number, s.wallet_id, s.first_seq, s.last_seq, s.opening, coalesce(g.granted, '{{}}'), {", ".join(f"s.{c}" for c in COLUMNS)},
-  s.opening + s.change
+select :number, s.wallet_id, s.first_seq, s.last_seq, s.opening, coalesce(g.granted, '{{}}'),
+  {", ".join(f"s.{column}" for column in COLUMNS)}, s.opening + s.change
 from sums s left join granted g using (wallet_id)
 """
 
@@ -251,14 +246,15 @@ BEFORE = """left join lateral (
 ) b on true"""
 
 
-def _grown(column: str) -> str:
-    return f"coalesce(sum(g.{column} - coalesce(b.{column}, 0)), 0)::bigint as {column}"
+def grown(column: str, condition: str = "") -> str:
+    """Return by how much a sum of close grants `g` has grown since the rows `b` before them."""
+    return f"coalesce(sum(g.{column} - coalesce(b.{column}, 0)) {condition}, 0)::bigint as {column}"
 
 
 VALUES = ("revenue_cents", "breakage_cents", "forfeited_cents", "deferred_cents")
 
 MONEY_SUMS = f"""
-select {", ".join(_grown(column) for column in VALUES)},
+select {", ".join(grown(column) for column in VALUES)},
   (select coalesce(sum(p.cents) filter (where p.cents > 0), 0)::bigint from faregate.grant_payment p
    where p.number = :number) as received_cents,
   (select coalesce(-sum(p.cents) filter (where p.cents < 0), 0)::bigint from faregate.grant_payment p
@@ -278,7 +274,7 @@ select coalesce(sum(f.amount), 0)::bigint as unvalued from filled f
 where not exists (select from faregate.grant_payment p where p.grant_id = f.grant_id and p.number <= :number)
 """
 
-_LATE_TRANSFERS = f"""
+LATE_TRANSFERS = f"""
 select t.wallet_id, t.seq, 'transfer' as kind, {_CHANGE} as amount, null::uuid as grant_id, null::text as key,
   least(t.effective_at, h.created_at) as happened_at, t.created_at as recorded_at
 from faregate.close_wallet c
@@ -288,68 +284,20 @@ where c.number = :number and least(t.effective_at, h.created_at) < cast(:since a
 """
 """Transfers that took effect before the month, and those of uses that began before it."""
 
-_LATE_PAYMENTS = """
+LATE_PAYMENTS = """
 select p.wallet_id, 0 as seq, 'payment' as kind, p.cents as amount, p.grant_id, p.key, p.paid_at as happened_at, p.recorded_at
 from faregate.grant_payment p where p.number = :number and p.paid_at < cast(:since as timestamptz)
 """
 
-LATE_COUNT = f"select count(*) as late from ({_LATE_TRANSFERS} union all {_LATE_PAYMENTS}) l"
-
-LATE_FACTS = f"""
-select l.*, s.external_id as owner_id from ({_LATE_TRANSFERS} union all {_LATE_PAYMENTS}) l
-join faregate.subject s on s.subject_id = l.wallet_id
-where (l.wallet_id, l.seq, coalesce(l.grant_id::text, ''), coalesce(l.key, ''))
-  > (cast(:after_wallet as bigint), cast(:after_seq as bigint), cast(:after_grant as text), cast(:after_key as text))
-order by l.wallet_id, l.seq, coalesce(l.grant_id::text, ''), coalesce(l.key, '') limit :limit
-"""
+LATE_COUNT = f"select count(*) as late from ({LATE_TRANSFERS} union all {LATE_PAYMENTS}) l"
 
 ADD_CLOSE = """
 insert into faregate.close (number, period, timezone, since, until, closed_at, wallets, transfers, late, unvalued, opening, granted,
   used, used_on_limit, expired, voided, refunded, adjusted, charged_back, shortfall, closing, flows, received_cents, repaid_cents,
   revenue_cents, breakage_cents, forfeited_cents, deferred_opening_cents, deferred_closing_cents)
-values (:number, :period, :timezone, cast(:since as timestamptz), :until, :closed_at, :wallets, :transfers, :late, :unvalued, :opening,
-  cast(:granted as jsonb), :used, :used_on_limit, :expired, :voided, :refunded, :adjusted, :charged_back, :shortfall, :closing,
+values (:number, :period, :timezone, cast(:since as timestamptz), :until, :closed_at, :wallets, :transfers, :late, :unvalued,
+  :opening, cast(:granted as jsonb), :used, :used_on_limit, :expired, :voided, :refunded, :adjusted, :charged_back, :shortfall, :closing,
   cast(:flows as jsonb), :received_cents, :repaid_cents, :revenue_cents, :breakage_cents, :forfeited_cents, :deferred_opening_cents,
   :deferred_closing_cents)
 returning *
-"""
-
-WALLET_STATEMENTS = f"""
-select s.external_id as owner_id, w.wallet_id, c.number = :number as moved, c.opening, c.granted, c.closing,
-  {", ".join(f"c.{column}" for column in COLUMNS)}, v.*, p.*
-from (
-  select wallet_id from faregate.wallet
-  where wallet_id > :after and (cast(:wallet_id as bigint) is null or wallet_id = :wallet_id)
-) w
-join faregate.subject s on s.subject_id = w.wallet_id
-left join lateral (
-  select c.* from faregate.close_wallet c where c.wallet_id = w.wallet_id and c.number <= :number order by c.number desc limit 1
-) c on true
-cross join lateral (
-  select {", ".join(f"coalesce(sum(g.{name} - coalesce(b.{name}, 0)) filter (where g.number = :number), 0)::bigint as {name}" for name in VALUES[:3])},
-    coalesce(sum(g.deferred_cents), 0)::bigint as deferred_closing_cents,
-    coalesce(sum(case when g.number = :number then b.deferred_cents else g.deferred_cents end), 0)::bigint as deferred_opening_cents
-  from (
-    select distinct on (x.grant_id) x.* from faregate.close_grant x
-    where x.wallet_id = w.wallet_id and x.number <= :number order by x.grant_id, x.number desc
-  ) g {BEFORE}
-) v
-cross join lateral (
-  select coalesce(sum(p.cents) filter (where p.cents > 0), 0)::bigint as received_cents,
-    coalesce(-sum(p.cents) filter (where p.cents < 0), 0)::bigint as repaid_cents
-  from faregate.grant_payment p where p.wallet_id = w.wallet_id and p.number = :number
-) p
-where c.wallet_id is not null or v.deferred_closing_cents <> 0 or p.received_cents <> 0 or p.repaid_cents <> 0
-order by w.wallet_id limit :limit
-"""
-
-GRANT_OF_WALLET = """
-select source from faregate.credit_grant where grant_id = :grant_id and wallet_id = :wallet_id for no key update
-"""
-
-PAYMENTS_OF_GRANT = "select key, cents from faregate.grant_payment where grant_id = :grant_id order by recorded_at, key"
-
-ADD_PAYMENT = """
-insert into faregate.grant_payment (grant_id, key, wallet_id, cents, paid_at)
-values (:grant_id, :key, :wallet_id, :cents, coalesce(cast(:paid_at as timestamptz), cast(:now as timestamptz), clock_timestamp()))
 """

@@ -17,7 +17,8 @@ def _equal(name: str, column: str) -> Check:
 
 CLOSED_WALLETS = f"""
 with closed as (
-  select c.*, k.period, k.until, coalesce(lag(c.last_seq) over w, 0) as all_first_seq, coalesce(lag(c.closing) over w, 0) as all_opening
+  select c.*, k.period, k.until, coalesce(lag(c.last_seq) over w, 0) as all_first_seq,
+    coalesce(lag(c.closing) over w, 0) as all_opening
   from faregate.close_wallet c left join faregate.close k using (number)
   where c.wallet_id > :first and c.wallet_id <= :last
   window w as (partition by c.wallet_id order by c.number)
@@ -45,14 +46,19 @@ from derived d
         Check("close", "d.period is null", "d.number", "'a closed month'"),
         _equal("first_seq", "first_seq"),
         Check(
-            "close transfers", "d.last_seq - d.first_seq <> d.all_transfers", "d.last_seq - d.first_seq", "d.all_transfers"
+            "close transfers",
+            "d.last_seq - d.first_seq <> d.all_transfers",
+            "d.last_seq - d.first_seq",
+            "d.all_transfers",
         ),
         Check("close until", "d.last_at >= d.until", "d.last_at", "'before ' || d.until"),
         _equal("opening", "opening"),
         _equal("granted", "granted"),
         *(_equal(column, column) for column in COLUMNS),
         _equal("closing", "closing"),
-    ).replace("{", "{{").replace("}", "}}")
+    )
+    .replace("{", "{{")
+    .replace("}", "}}")
 }
 order by d.wallet_id, d.number limit 100
 """
@@ -123,10 +129,16 @@ from derived d
         ),
         Check("close grant revenue_cents", f"d.revenue_cents <> {_USED}", "d.revenue_cents", _USED),
         Check(
-            "close grant breakage_cents", f"d.breakage_cents <> {_LAPSED} - {_USED}", "d.breakage_cents", f"{_LAPSED} - {_USED}"
+            "close grant breakage_cents",
+            f"d.breakage_cents <> {_LAPSED} - {_USED}",
+            "d.breakage_cents",
+            f"{_LAPSED} - {_USED}",
         ),
         Check(
-            "close grant forfeited_cents", f"d.forfeited_cents <> {_GONE} - {_LAPSED}", "d.forfeited_cents", f"{_GONE} - {_LAPSED}"
+            "close grant forfeited_cents",
+            f"d.forfeited_cents <> {_GONE} - {_LAPSED}",
+            "d.forfeited_cents",
+            f"{_GONE} - {_LAPSED}",
         ),
         Check(
             "close grant deferred_cents",
@@ -152,7 +164,9 @@ with closes as (
   from faregate.close k window w as (order by k.number)
 ), wallets as (
   select c.number, count(*) as all_wallets, coalesce(sum(c.last_seq - c.first_seq), 0)::bigint as all_transfers,
-    coalesce(sum(c.closing - c.opening), 0)::bigint as change, {", ".join(_sum_of_wallets(column) for column in COLUMNS)}
+    coalesce(sum(c.closing - c.opening), 0)::bigint as change, {
+    ", ".join(_sum_of_wallets(column) for column in COLUMNS)
+}
   from faregate.close_wallet c group by c.number
 ), sources as (
   select number, jsonb_object_agg(source, amount) as all_granted from (

@@ -16,10 +16,13 @@ from faregate.credit.proof.closes import CLOSED_GRANTS, CLOSED_WALLETS, CLOSES
 from faregate.credit.proof.reasons import REASONS
 from faregate.credit.proof.wallets import GRANTS, WALLETS
 
-__all__ = ["COUNTS", "OF_ALL", "REMEMBER", "Statements", "full", "since_heads"]
+__all__ = ["CLOSES", "COUNTS", "OF_ALL", "OF_CLOSES", "REMEMBER", "Statements", "full", "since_heads"]
 
 OF_ALL = (CORRECTIONS, TOP_UPS, LIMITS, CLOSES)
 """Statements that are not divided into ranges, because they read few rows."""
+
+OF_CLOSES = (CLOSED_WALLETS.format(picked="true"), CLOSED_GRANTS.format(picked="true"))
+"""Statements of all closed months, for ranges of wallets."""
 
 COUNTS = """
 select (select count(*) from faregate.wallet) as wallets, (select count(*) from faregate.transfer) as transfers,
