@@ -8,10 +8,11 @@ from faregate.analytics.exports.columns import Column, Kind
 from faregate.analytics.exports.formats import Format
 from faregate.analytics.exports.tables import Table, table_file
 from faregate.core.errors import KeyConflictError
+from faregate.credit.closing.payments import FIRST_PAYMENT
 from faregate.credit.closing.service import CloseService
 from faregate.credit.closing.tables import JOURNAL_COLUMNS, journal_rows
 from faregate.credit.errors import NotClosableError, UnknownCloseError, UnknownGrantError, UnknownWalletError
-from faregate.gateway.http.operation import Audit, Controller, Page, Reply, link, operation
+from faregate.gateway.http.operation import Audit, Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import PageQuery, cursor_of, position_of
 from faregate.gateway.schemas.closes import (
     CloseAnswer,
@@ -88,6 +89,9 @@ class ClosesController(Controller):
         answer=list[WalletCloseAnswer],
         errors=(UnknownCloseError,),
         audit=Audit.PERSONAL,
+        links={
+            "read": link("ledger.get_close_wallet", path={"period": "$request.path.period", "owner_id": "0/owner_id"})
+        },
     )
     async def list_close_wallets(self, period: str, query: PageQuery) -> Page:
         """List the statements of the wallets in a closed month."""
@@ -154,10 +158,11 @@ class ClosesController(Controller):
         errors=(UnknownWalletError, UnknownGrantError, KeyConflictError),
         rehearsable=True,
     )
-    async def record_payment(self, owner_id: str, grant_id: str, body: PaymentBody) -> Reply:
+    async def record_payment(self, call: Call, owner_id: str, grant_id: str, body: PaymentBody) -> Reply:
         """Record what was paid for a grant, or returned: its paid value in the closed months."""
+        key = body.key or call.derived_key or FIRST_PAYMENT
         done = await self._closes.record_payment(
-            owner_id, _grant_id(grant_id), body.paid_usd, key=body.key, paid_at=body.paid_at
+            owner_id, _grant_id(grant_id), body.paid_usd, key=key, paid_at=body.paid_at
         )
         headers = {"idempotency-replayed": "true"} if done.replayed else {}
         return Reply(PaymentAnswer.of(done), headers=headers)

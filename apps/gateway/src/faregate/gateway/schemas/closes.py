@@ -1,7 +1,7 @@
 """Bodies and answers of closed months and payments for grants."""
 
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,7 +10,6 @@ from pydantic import Field
 
 from faregate.core.values.fields import Body, ExternalId, Flag, LooseBody, Moment
 from faregate.credit.closing.journal import JournalLine
-from faregate.credit.closing.payments import FIRST_PAYMENT
 from faregate.credit.closing.values import Close, LateFact, WalletClose
 from faregate.gateway.schemas.base import Answer, PageQuery
 
@@ -114,7 +113,7 @@ class JournalLineAnswer(Answer):
     """One line of the journal; either `debit` or `credit` is 0."""
 
     entry: str
-    date: date
+    date: str
     account: str
     name: str
     memo: str
@@ -144,7 +143,10 @@ class PaymentBody(Body):
     """A payment for a grant; a returned payment is negative and has a key of its own."""
 
     paid_usd: _Usd
-    key: Annotated[ExternalId, Field(description="the same key of one grant is recorded once")] = FIRST_PAYMENT
+    key: Annotated[
+        ExternalId | None,
+        Field(description="the same key of one grant is recorded once; default: the Idempotency-Key, else `payment`"),
+    ] = None
     paid_at: Moment | None = None
 
 

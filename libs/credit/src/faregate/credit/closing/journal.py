@@ -38,10 +38,10 @@ class JournalAccount(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalLine:
-    """One line of the journal; either `debit` or `credit` is 0. `unit` is USD or credits."""
+    """One line of the journal; `date` as ISO 8601, either `debit` or `credit` is 0, `unit` is USD or credits."""
 
     entry: str
-    date: date
+    date: str
     account: str
     name: str
     memo: str
@@ -123,6 +123,6 @@ def _pair(
     amount, zero = abs(entry.amount), Decimal(0)
     debit, credit = (entry.debit, entry.credit) if entry.amount > 0 else (entry.credit, entry.debit)
     return (
-        JournalLine(name, day, accounts[debit], debit.value, entry.memo, amount, zero, unit),
-        JournalLine(name, day, accounts[credit], credit.value, entry.memo, zero, amount, unit),
+        JournalLine(name, day.isoformat(), accounts[debit], debit.value, entry.memo, amount, zero, unit),
+        JournalLine(name, day.isoformat(), accounts[credit], credit.value, entry.memo, zero, amount, unit),
     )

@@ -262,8 +262,6 @@ class CloseService:
         )
 
     async def _row(self, session: AsyncSession, period: str) -> Any:
-        if period != OPENING:
-            parse_month(period)
         rows = await self._closes.closes(session, period)
         if not rows:
             raise UnknownCloseError(period)

@@ -291,13 +291,27 @@ from faregate.grant_payment p where p.number = :number and p.paid_at < cast(:sin
 
 LATE_COUNT = f"select count(*) as late from ({LATE_TRANSFERS} union all {LATE_PAYMENTS}) l"
 
-ADD_CLOSE = """
-insert into faregate.close (number, period, timezone, since, until, closed_at, wallets, transfers, late, unvalued, opening, granted,
-  used, used_on_limit, expired, voided, refunded, adjusted, charged_back, shortfall, closing, flows, received_cents, repaid_cents,
-  revenue_cents, breakage_cents, forfeited_cents, deferred_opening_cents, deferred_closing_cents)
-values (:number, :period, :timezone, cast(:since as timestamptz), :until, :closed_at, :wallets, :transfers, :late, :unvalued,
-  :opening, cast(:granted as jsonb), :used, :used_on_limit, :expired, :voided, :refunded, :adjusted, :charged_back, :shortfall, :closing,
-  cast(:flows as jsonb), :received_cents, :repaid_cents, :revenue_cents, :breakage_cents, :forfeited_cents, :deferred_opening_cents,
-  :deferred_closing_cents)
+_TOTALS = (
+    *(
+        "number",
+        "period",
+        "timezone",
+        "since",
+        "until",
+        "closed_at",
+        "wallets",
+        "transfers",
+        "late",
+        "unvalued",
+        "opening",
+    ),
+    *("granted", *COLUMNS, "closing", "flows", "received_cents", "repaid_cents", *VALUES[:3]),
+    *("deferred_opening_cents", "deferred_closing_cents"),
+)
+_CASTS = {"since": "timestamptz", "granted": "jsonb", "flows": "jsonb"}
+
+ADD_CLOSE = f"""
+insert into faregate.close ({", ".join(_TOTALS)})
+values ({", ".join(f"cast(:{name} as {_CASTS[name]})" if name in _CASTS else f":{name}" for name in _TOTALS)})
 returning *
 """
