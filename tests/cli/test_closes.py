@@ -20,8 +20,8 @@ async def test_a_month_is_closed_stated_and_exported(database_url: str, tmp_path
     (tmp_path / "accounts.json").write_text(ACCOUNTS)
     backdated = ("--effective-at", "2026-01-05T00:00:00Z")
     _, granted, _ = await typed("grants", "add", "=ada", "100", "--key", "k", *backdated, "-o", "json")
-    grant_id = exact_json.loads(granted.encode())["grant"]["id"]  # type: ignore[index, call-overload]
-    paid = await typed("close", "payment", "=ada", str(grant_id), "10", "--paid-at", "2026-01-05T00:00:00Z")
+    grant_id: str = exact_json.loads(granted.encode())["grant"]["id"]
+    paid = await typed("close", "payment", "=ada", grant_id, "10", "--paid-at", "2026-01-05T00:00:00Z")
     run = await typed("close", "run", "2026-01")
     refused = await typed("close", "run", "2026-03")
     stated = await typed("close", "statement", "2026-01", "-o", "csv")

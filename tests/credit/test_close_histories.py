@@ -44,10 +44,10 @@ class History:
             ledger.repository = first.repository
         self.clock, self.closes = first.clock, first.closes
         self.count = 0
-        self.limits = dict.fromkeys(OWNERS, 0)
+        self.limits: dict[str, int] = dict.fromkeys(OWNERS, 0)
         self.payments: list[tuple[str, Any, int, datetime]] = []
         self.booked: list[tuple[str, Any, int]] = []
-        self.seen = dict.fromkeys(OWNERS, 0)
+        self.seen: dict[str, int] = dict.fromkeys(OWNERS, 0)
         self.values: dict[str, dict[Any, PaidValue]] = {owner: {} for owner in OWNERS}
 
     async def step(self) -> None:

@@ -22,7 +22,7 @@ from faregate.credit.closing.movements import (
     signed,
 )
 from faregate.credit.closing.payments import cents_of
-from faregate.credit.closing.periods import Month, parse_month
+from faregate.credit.closing.periods import ClosingMonth, parse_month
 from faregate.credit.closing.recognition import GrantFate, PaidValue, paid_value
 from faregate.credit.closing.values import PaidValues
 from faregate.credit.ledger.accounts import FLOWS, Account, TransferKind
@@ -151,7 +151,7 @@ def test_text_that_is_no_month_is_refused_with_the_form(text: str) -> None:
 
 
 def test_last_day_of_a_month() -> None:
-    assert (Month(2028, 2).last_day, Month(2026, 12).last_day) == (date(2028, 2, 29), date(2026, 12, 31))
+    assert (ClosingMonth(2028, 2).last_day, ClosingMonth(2026, 12).last_day) == (date(2028, 2, 29), date(2026, 12, 31))
 
 
 @pytest.mark.parametrize(("amount", "cents"), [("9.99", 999), ("10", 1000), ("-0.01", -1), ("1e2", 10000), ("0.1", 10)])

@@ -1,1 +1,1 @@
-"""Monthly close: statements, paid value and journal of months that no longer change."""
+"""Monthly close: statements, paid value and journal."""

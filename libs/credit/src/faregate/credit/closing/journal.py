@@ -1,4 +1,4 @@
-"""Journal lines of a closed month, with the accounts of the general ledger. Pure.
+"""Journal lines of a closed month for the general ledger. Pure.
 
 Each entry is one amount that is debited to one account and credited to another, so that debits equal credits in every entry and in
 total. An entry whose amount is negative, such as revenue that a returned payment takes away, is written the other way round.
@@ -34,6 +34,17 @@ class JournalAccount(StrEnum):
     CREDITS_SHORTFALL = "credits_shortfall"
     CREDITS_PURCHASES = "credits_purchases"
     CREDITS_ADJUSTMENT = "credits_adjustment"
+
+
+_CREDITS: Mapping[Account, JournalAccount] = {
+    Account.WALLET: JournalAccount.CREDITS_WALLET,
+    Account.REVENUE: JournalAccount.CREDITS_REVENUE,
+    Account.PROMOTION: JournalAccount.CREDITS_PROMOTION,
+    Account.BREAKAGE: JournalAccount.CREDITS_BREAKAGE,
+    Account.SHORTFALL: JournalAccount.CREDITS_SHORTFALL,
+    Account.PURCHASES: JournalAccount.CREDITS_PURCHASES,
+    Account.ADJUSTMENT: JournalAccount.CREDITS_ADJUSTMENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ def credits_journal(
 
 
 def _in_credits(name: str) -> JournalAccount:
-    return JournalAccount[f"CREDITS_{Account[name.upper()].name}"]
+    return _CREDITS[Account[name.upper()]]
 
 
 def _lines(

@@ -1,4 +1,4 @@
-"""Payments for grants: what a customer paid for credits, and what was returned."""
+"""Payments for grants, and what was returned of them."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from faregate.core.errors import InvalidError
 
-__all__ = ["OPENING", "Month", "parse_month"]
+__all__ = ["OPENING", "ClosingMonth", "parse_month"]
 
 OPENING = "opening"
 """Name of the close before the first month, which holds everything that was posted earlier."""
@@ -17,7 +17,7 @@ _FIRST_YEAR, _LAST_YEAR = 1971, 2199
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Month:
+class ClosingMonth:
     """A calendar month."""
 
     year: int
@@ -27,9 +27,9 @@ class Month:
         return f"{self.year:04}-{self.month:02}"
 
     @property
-    def next(self) -> "Month":
+    def next(self) -> "ClosingMonth":
         """The month after this one."""
-        return Month(self.year + self.month // 12, self.month % 12 + 1)
+        return ClosingMonth(self.year + self.month // 12, self.month % 12 + 1)
 
     @property
     def last_day(self) -> date:
@@ -42,7 +42,7 @@ class Month:
         return _first_moment(self, zone), _first_moment(self.next, zone)
 
 
-def parse_month(text: str, *, param: str = "period") -> Month:
+def parse_month(text: str, *, param: str = "period") -> ClosingMonth:
     """Return the month of a text such as `2026-10`.
 
     Raises:
@@ -51,8 +51,8 @@ def parse_month(text: str, *, param: str = "period") -> Month:
     found = _MONTH.fullmatch(text)
     if found is None or not _FIRST_YEAR <= int(found[1]) <= _LAST_YEAR:
         raise InvalidError(f"{param} {text[:40]!r} is not a month; write it as 2026-10", param=param)
-    return Month(int(found[1]), int(found[2]))
+    return ClosingMonth(int(found[1]), int(found[2]))
 
 
-def _first_moment(month: Month, zone: ZoneInfo) -> datetime:
+def _first_moment(month: ClosingMonth, zone: ZoneInfo) -> datetime:
     return datetime.combine(date(month.year, month.month, 1), time(), zone).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Paid value of a grant, divided into earned, expired, forfeited and deferred. Pure.
+"""Paid value of a grant: earned, expired, forfeited or deferred. Pure.
 
 The value of the used credits is rounded to the cent as one sum since the grant began, and so is each further boundary: the four
 parts always add up to what was paid, and months added together give the same cents as one long period.

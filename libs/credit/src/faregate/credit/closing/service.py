@@ -16,7 +16,7 @@ from faregate.core.db.database import Database
 from faregate.core.values.time_zones import time_zone
 from faregate.credit.closing.journal import JournalLine, check_accounts, credits_journal, usd_journal
 from faregate.credit.closing.payments import FIRST_PAYMENT, PaymentRecords
-from faregate.credit.closing.periods import OPENING, Month, parse_month
+from faregate.credit.closing.periods import OPENING, ClosingMonth, parse_month
 from faregate.credit.closing.repository import CloseRepository
 from faregate.credit.closing.values import Close, GrantPayment, LateFact, WalletClose
 from faregate.credit.closing.views import close_view, late_view, statement_view
@@ -181,18 +181,18 @@ class CloseService:
 
         return await work(session) if session is not None else await self._database.run(work)
 
-    async def _open_before(self, month: Month) -> Sequence[Month]:
+    async def _open_before(self, month: ClosingMonth) -> Sequence[ClosingMonth]:
         """Return the months before `month` that follow the last close."""
         following = await self.next_period()
         if following is None:
             return []
-        first, found = parse_month(following), list[Month]()
+        first, found = parse_month(following), list[ClosingMonth]()
         while first < month:
             found.append(first)
             first = first.next
         return found
 
-    async def _close(self, month: Month, zone: ZoneInfo | None) -> Close:
+    async def _close(self, month: ClosingMonth, zone: ZoneInfo | None) -> Close:
         known = await self._known(month)
         if known is not None:
             return known
@@ -200,7 +200,7 @@ class CloseService:
         await self._mature(until)
         return await self._database.run(partial(self._write, month=month, zone=zone))
 
-    async def _known(self, month: Month) -> Close | None:
+    async def _known(self, month: ClosingMonth) -> Close | None:
         async with self._database.transaction(read_only=True) as session:
             rows = await self._closes.closes(session, str(month))
         return close_view(rows[0]) if rows else None
@@ -223,7 +223,7 @@ class CloseService:
             while due := await self._database.run(partial(work, after=after)):
                 after = due[-1]
 
-    async def _write(self, session: AsyncSession, *, month: Month, zone: ZoneInfo | None) -> Close:
+    async def _write(self, session: AsyncSession, *, month: ClosingMonth, zone: ZoneInfo | None) -> Close:
         await self._closes.lock(session)
         rows = await self._closes.closes(session)
         now = await self._closes.now(session, self._ledger_session.now())
@@ -268,7 +268,7 @@ class CloseService:
         return rows[0]
 
 
-def _plan(rows: Sequence[Any], month: Month, zone: ZoneInfo | None, *, now: datetime) -> list[_Planned]:
+def _plan(rows: Sequence[Any], month: ClosingMonth, zone: ZoneInfo | None, *, now: datetime) -> list[_Planned]:
     """Return the close of `month`, after the opening if it is the first one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Closed months as rows of tables: what commands, files and pages show. Pure."""
+"""Closed months as rows of tables. Pure."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
