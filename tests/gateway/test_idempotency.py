@@ -220,6 +220,7 @@ BY_USAGE_KEY: dict[str, Made] = {
 """Without a usage key, one is derived from the `Idempotency-Key`: the use itself is stored, not the answer."""
 
 MAKES_NOTHING = {
+    "graphql.post",
     "credits-process.extend",
     "credits-process.void",
     "usage-events.correct",

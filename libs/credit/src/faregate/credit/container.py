@@ -17,6 +17,7 @@ from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.accounting import AccountingService
 from faregate.credit.services.bookkeeping import Bookkeeping
+from faregate.credit.services.bulk_reads import BulkReads
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.gauges import LedgerGauges
@@ -51,7 +52,7 @@ class CreditContainer(containers.DeclarativeContainer):
 
     Requires `settings`, `database`, `subjects`, `outbox` and `progress`. Optional: `top_up_provider`, `announcer` and
     `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `closes`,
-    `openings`, `lookups`, `gauges` and `verifier`.
+    `openings`, `lookups`, `bulk_reads`, `gauges` and `verifier`.
 
     `clock` is for simulations; if it is None, the database's clock is used.
     """
@@ -114,5 +115,6 @@ class CreditContainer(containers.DeclarativeContainer):
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
     lookups: providers.Provider[LedgerLookups] = providers.Singleton(LedgerLookups, database, repository)
+    bulk_reads: providers.Provider[BulkReads] = providers.Singleton(BulkReads, database, repository, ledger_session)
     gauges: providers.Provider[LedgerGauges] = providers.Singleton(LedgerGauges, database)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)
