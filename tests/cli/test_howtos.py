@@ -14,6 +14,8 @@ PAGES = [
     "docs/explanation/charging-rules.md",
     "docs/howto/connect-bi-tools.md",
     "docs/howto/close-a-month.md",
+    "docs/howto/check-provider-bills.md",
+    "docs/howto/export-focus.md",
 ]
 
 

@@ -35,6 +35,8 @@ CALLS = [
     ["quotas", "status"],
     ["alerts", "list"],
     ["dlq", "list"],
+    ["bills", "list"],
+    ["export", "focus", "focus", "--from", "2026-01-01", "--to", "2026-02-01"],
     ["insights", "budgets"],
     ["ingest", "list"],
     ["bi", "create"],

@@ -87,6 +87,10 @@ UNNOTED_READS = {
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
     ),
+    **dict.fromkeys(
+        ("bills.list_bills", "bills.list_lines", "bills.compare_bill"),
+        "costs, and ids of uses and of providers' requests",
+    ),
     **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
     "analytics.capacity": "sizes of tables",
     "analytics.list_rules": "conditions of segments, about nobody",

@@ -220,6 +220,7 @@ BY_USAGE_KEY: dict[str, Made] = {
 """Without a usage key, one is derived from the `Idempotency-Key`: the use itself is stored, not the answer."""
 
 MAKES_NOTHING = {
+    "bills.import_bill",  # the same file again changes nothing
     "graphql.post",
     "credits-process.extend",
     "credits-process.void",

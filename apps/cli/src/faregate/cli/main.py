@@ -58,6 +58,8 @@ COMMANDS = {
     ),
     "quotas": ("records.quotas:quotas", "Set quotas, and show how much of them is used."),
     "alerts": ("records.quotas:alerts", "Check quotas now, and list the alerts that were sent."),
+    "bills": ("records.bills:bills", "Import bills of providers, and compare them with the ledger."),
+    "export": ("records.export:export", "Write files for FinOps tools and data lakes."),
     "dlq": ("records.dlq:dlq", "List, replay and drop messages that could not be handled."),
     "logs": ("records.logs:logs", "Search, delete, archive and restore feature logs, and rotate their keys."),
     "privacy": ("records.privacy:privacy", "Export everything that is stored about a user, and erase personal data."),

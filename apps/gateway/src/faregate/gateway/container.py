@@ -18,6 +18,7 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
+from faregate.gateway.controllers.bills import BillsController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
 from faregate.gateway.controllers.closes import ClosesController
@@ -249,6 +250,7 @@ class GatewayContainer(FaregateContainer):
     )
     costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
     budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    bills_controller: providers.Provider[BillsController] = providers.Singleton(BillsController, host.bills)
     feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
         FeedbackController, host.feedback, host.clock
     )
@@ -263,7 +265,7 @@ class GatewayContainer(FaregateContainer):
         MetersController, host.meters, host.meter_totals, host.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
-        ExportsController, host.exports, host.clock
+        ExportsController, host.exports, host.focus, host.clock
     )
     allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
         AllowancesController, host.quota_service, host.bookkeeping
@@ -384,6 +386,7 @@ class GatewayContainer(FaregateContainer):
         insights_controller,
         costs_controller,
         budgets_controller,
+        bills_controller,
         feedback_controller,
         dead_letters_controller,
         objectives_controller,

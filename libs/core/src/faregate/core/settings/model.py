@@ -330,6 +330,11 @@ class Settings(BaseSettings):
         "recovered; 0 sends them each time",
         examples=["86400"],
     )
+    provider_name: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="Faregate",
+        description="who sells the credits, as exports in FOCUS name the provider and the issuer of invoices",
+        examples=["Example Inc."],
+    )
     hold_ttl_seconds: int = Field(
         default=3600,
         ge=1,

@@ -1,6 +1,6 @@
 """Monthly closes with their statements, payments for grants
 
-Revision: 0026, after 0025. Four new tables; no data that is there changes, and nothing is locked.
+Revision: 0027, after 0026. Four new tables; no data that is there changes, and nothing is locked.
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0026"
-down_revision = "0025"
+revision = "0027"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
