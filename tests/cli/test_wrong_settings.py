@@ -29,6 +29,7 @@ CALLS = [
     ["chargeback", "00000000-0000-7000-8000-000000000000", "--reason", "r"],
     ["statement", "--from", "2026-01-01", "--to", "2026-02-01"],
     ["import", "openings.csv"],
+    ["close", "list"],
     ["digest"],
     ["usage", "totals"],
     ["quotas", "status"],

@@ -65,6 +65,7 @@ UNNOTED_READS = {
     ),
     **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
     **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
+    **dict.fromkeys(("ledger.list_closes", "ledger.get_close", "ledger.get_journal"), "sums of all wallets together"),
     **dict.fromkeys(("ledger.statement_of_all", "ledger.digest", "ledger.all_wallets"), "sums of all wallets together"),
     **dict.fromkeys(
         (

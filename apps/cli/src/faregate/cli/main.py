@@ -48,6 +48,7 @@ COMMANDS = {
     "adjust": ("credits.bookkeeping:adjust", "Correct a balance by hand."),
     "chargeback": ("credits.bookkeeping:charge_back", "Reverse a purchase whose payment was reversed."),
     "statement": ("credits.bookkeeping:statement", "Print the statement of one wallet, or of all, for a period."),
+    "close": ("credits.closes:close", "Close months, and print their statements and journals."),
     "import": ("credits.bookkeeping:import_openings", "Import opening balances from a CSV file."),
     "digest": ("credits.bookkeeping:digest", "Print one hash of the whole ledger."),
     "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),

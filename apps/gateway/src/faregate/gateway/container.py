@@ -21,6 +21,7 @@ from faregate.gateway.controllers.audit import AuditController
 from faregate.gateway.controllers.bills import BillsController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.closes import ClosesController
 from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
@@ -199,6 +200,7 @@ class GatewayContainer(FaregateContainer):
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, host.bookkeeping
     )
+    closes_controller: providers.Provider[ClosesController] = providers.Singleton(ClosesController, host.closes)
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(FeaturesController, host.catalog)
     privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, host.privacy)
     plans_controller: providers.Provider[PlansController] = providers.Singleton(PlansController, host.catalog)
@@ -378,6 +380,7 @@ class GatewayContainer(FaregateContainer):
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        closes_controller,
         usage_events_controller,
         foreign_events_controller,
         otlp_controller,

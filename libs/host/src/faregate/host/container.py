@@ -120,6 +120,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     top_ups = credit.container.top_ups
     ledger_lookups = credit.container.lookups
     openings = credit.container.openings
+    closes = credit.container.closes
     verifier = credit.container.verifier
 
     quotas = providers.Container(

@@ -1,6 +1,6 @@
 """Report subscriptions, their recipients and deliveries
 
-Revision: 0027, after 0026. Three new tables; no data that is there changes, and nothing is locked.
+Revision: 0028, after 0027. Three new tables; no data that is there changes, and nothing is locked.
 """
 
 import sqlalchemy as sa
@@ -8,8 +8,8 @@ import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
