@@ -32,6 +32,7 @@ UNNOTED_CHANGES = {
         ("ingest.take_events", "ingest.take_batch", "ingest.take_traces", "ingest.take_logs", "ingest.take_metrics"),
         "events keep their own fate, and the ledger what was charged; the rules that decide are noted",
     ),
+    "graphql.post": "it only reads; the reads within it are recorded under their own names",
     "ingest-rules.try_rule": "it changes nothing",
     "feature-usage-logs.record": "the logs themselves",
     "prices.quote": "it changes nothing",
@@ -64,6 +65,7 @@ UNNOTED_READS = {
     ),
     **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
     **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
+    **dict.fromkeys(("ledger.list_closes", "ledger.get_close", "ledger.get_journal"), "sums of all wallets together"),
     **dict.fromkeys(("ledger.statement_of_all", "ledger.digest", "ledger.all_wallets"), "sums of all wallets together"),
     **dict.fromkeys(
         (
@@ -85,13 +87,21 @@ UNNOTED_READS = {
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
     ),
+    **dict.fromkeys(
+        ("bills.list_bills", "bills.list_lines", "bills.compare_bill"),
+        "costs, and ids of uses and of providers' requests",
+    ),
     **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
+    **dict.fromkeys(
+        ("reports.list_reports", "reports.get_report", "reports.list_report_deliveries"), "addresses of recipients"
+    ),
     "analytics.capacity": "sizes of tables",
     "analytics.list_rules": "conditions of segments, about nobody",
     "organizations.list_organizations": "ids and policies, without members",
     "usage-events.fate": "one event, by a name that only its sender knows",
     "quotas.get_quota": "a limit, by its id",
     "quotas.quota_status": "a limit and how it stands, by its id",
+    "graphql.get": "the reads within it are recorded under their own names",
     "audit.search": "it would note itself for ever",
 }
 

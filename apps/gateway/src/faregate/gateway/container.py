@@ -3,18 +3,25 @@
 It is the only module of the gateway that imports all libraries.
 """
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 from dependency_injector import providers
 
+from faregate.core.access.audit import AuditLog
 from faregate.core.access.key_store import KeyStore
 from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
-from faregate.core.errors import ConfigurationError
+from faregate.core.db.database import Database
+from faregate.core.errors import ConfigurationError, MissingExtraError
 from faregate.core.settings import Settings
 from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
+from faregate.gateway.controllers.bills import BillsController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.closes import ClosesController
 from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
@@ -24,6 +31,7 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.feedback import FeedbackController
 from faregate.gateway.controllers.foreign_events import ForeignEventsController
+from faregate.gateway.controllers.graphql import GraphqlController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.ingest_rules import IngestRulesController
 from faregate.gateway.controllers.insights import InsightsController
@@ -41,6 +49,7 @@ from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
+from faregate.gateway.controllers.reports import ReportsController
 from faregate.gateway.controllers.sessions import SessionsController
 from faregate.gateway.controllers.tables import TablesController
 from faregate.gateway.controllers.usage import UsageController
@@ -52,6 +61,8 @@ from faregate.gateway.cycles.routes import CyclesRoutes
 from faregate.gateway.cycles.service import CyclesService
 from faregate.gateway.dashboard.oidc import OidcClient
 from faregate.gateway.dashboard.oidc_sign_in import OidcSignIn
+from faregate.gateway.graphql.documents import Documents, registered_queries
+from faregate.gateway.graphql.services import GraphServices
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
@@ -65,6 +76,9 @@ from faregate.gateway.security.jwks import KeySet
 from faregate.gateway.security.sessions import SessionAuthenticator
 from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
 from faregate.host.container import FaregateContainer
+
+if TYPE_CHECKING:
+    from faregate.gateway.graphql.service import GraphService
 
 __all__ = ["GatewayContainer"]
 
@@ -107,6 +121,36 @@ def make_oidc(settings: Settings) -> OidcClient | None:
     secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None
     return OidcClient(
         settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_scopes, settings.jwt_algorithms
+    )
+
+
+def make_graphql(
+    documents: Documents,
+    services: GraphServices,
+    limiter: RateLimiter,
+    database: Database,
+    audit: AuditLog,
+    settings: Settings,
+) -> "GraphService":
+    """Return the service of GraphQL requests.
+
+    Raises:
+        MissingExtraError: the extra `graphql` is not installed.
+    """
+    if find_spec("strawberry") is None:
+        raise MissingExtraError("/graphql", "graphql")
+    from faregate.gateway.graphql.schema import graph_schema  # of the extra, and slow to import
+    from faregate.gateway.graphql.service import GraphService
+
+    return GraphService(
+        graph_schema(),
+        documents,
+        services,
+        limiter,
+        database,
+        audit,
+        cost_limit=settings.graphql_cost_limit,
+        timeout_seconds=settings.graphql_timeout_seconds,
     )
 
 
@@ -156,6 +200,7 @@ class GatewayContainer(FaregateContainer):
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, host.bookkeeping
     )
+    closes_controller: providers.Provider[ClosesController] = providers.Singleton(ClosesController, host.closes)
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(FeaturesController, host.catalog)
     privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, host.privacy)
     plans_controller: providers.Provider[PlansController] = providers.Singleton(PlansController, host.catalog)
@@ -206,6 +251,7 @@ class GatewayContainer(FaregateContainer):
     )
     costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
     budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    bills_controller: providers.Provider[BillsController] = providers.Singleton(BillsController, host.bills)
     feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
         FeedbackController, host.feedback, host.clock
     )
@@ -215,12 +261,15 @@ class GatewayContainer(FaregateContainer):
     operations_controller: providers.Provider[OperationsController] = providers.Singleton(
         OperationsController, host.incidents, host.incident_refunds, host.capacity, host.clock
     )
+    reports_controller: providers.Provider[ReportsController] = providers.Singleton(
+        ReportsController, host.report_service
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
-        ExportsController, host.exports, host.clock
+        ExportsController, host.exports, host.focus, host.clock
     )
     allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
         AllowancesController, host.quota_service, host.bookkeeping
@@ -290,6 +339,31 @@ class GatewayContainer(FaregateContainer):
         host.database,
         host.idempotency,
     )
+    graphql: providers.Provider["GraphService"] = providers.Singleton(
+        make_graphql,
+        providers.Singleton(
+            Documents,
+            providers.Callable(registered_queries, host.settings.provided.graphql_queries),
+            only_registered=host.settings.provided.graphql_registered_only,
+        ),
+        providers.Singleton(
+            GraphServices,
+            wallets=host.wallets,
+            many_wallets=host.many_wallets,
+            usage=host.usage_service,
+            many_uses=host.many_uses,
+            stories=host.stories,
+            analytics=host.questions,
+            patterns=host.patterns,
+            clock=host.clock,
+            credit_price_usd=host.settings.provided.credit_price_usd,
+        ),
+        limiter,
+        host.database,
+        host.audit,
+        host.settings,
+    )
+    graphql_controller: providers.Provider[GraphqlController] = providers.Singleton(GraphqlController, graphql.provider)
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         leases_controller,
@@ -306,6 +380,7 @@ class GatewayContainer(FaregateContainer):
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        closes_controller,
         usage_events_controller,
         foreign_events_controller,
         otlp_controller,
@@ -315,11 +390,13 @@ class GatewayContainer(FaregateContainer):
         insights_controller,
         costs_controller,
         budgets_controller,
+        bills_controller,
         feedback_controller,
         dead_letters_controller,
         objectives_controller,
         operations_controller,
         quotas_controller,
+        reports_controller,
         meters_controller,
         exports_controller,
         tables_controller,
@@ -329,4 +406,5 @@ class GatewayContainer(FaregateContainer):
         lookups_controller,
         portal_controller,
         portal_links_controller,
+        graphql_controller,
     )

@@ -263,6 +263,25 @@ class Settings(BaseSettings):
         description="OpenTelemetry collector (OTLP over HTTP) that receives the gateway's traces; needs the extra otel",
         examples=["http://localhost:4318"],
     )
+    graphql_cost_limit: int = Field(
+        default=5000,
+        ge=1,
+        le=10**9,
+        description="highest price of one query of /graphql, in points: one for each object, more for each call of a service",
+        examples=["5000"],
+    )
+    graphql_timeout_seconds: float = Field(
+        default=10, gt=0, le=600, description="longest time that one query of /graphql may take", examples=["10"]
+    )
+    graphql_queries: Path | None = Field(
+        default=None,
+        description="JSON file of the registered queries of /graphql: their texts, by hash or in a list, or the manifest that "
+        "Apollo's tools write",
+        examples=["/etc/faregate/queries.json"],
+    )
+    graphql_registered_only: bool = Field(
+        default=False, description="run the queries of FAREGATE_GRAPHQL_QUERIES only", examples=["true"]
+    )
     access_log: bool = Field(
         default=False, description="log every request with route, status, duration and credential", examples=["true"]
     )
@@ -293,6 +312,11 @@ class Settings(BaseSettings):
     initial_credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)] = Field(
         default=Decimal(0), description="granted once to each wallet at its first use", examples=["10"]
     )
+    journal_accounts: dict[str, str] = Field(
+        default={},
+        description="codes of the general ledger's accounts in the journal of a closed month, by name, as JSON",
+        examples=['{"cash": "1200", "deferred_revenue": "2400", "usage_revenue": "4000"}'],
+    )
     top_up_provider: Literal["none", "on_account"] = Field(
         default="none",
         description="who pays automatic top-ups: nobody, or on account (credits now, an invoice later)",
@@ -305,6 +329,11 @@ class Settings(BaseSettings):
         description="how long credits.low and credits.exhausted are not sent again for a wallet that falls without having "
         "recovered; 0 sends them each time",
         examples=["86400"],
+    )
+    provider_name: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="Faregate",
+        description="who sells the credits, as exports in FOCUS name the provider and the issuer of invoices",
+        examples=["Example Inc."],
     )
     hold_ttl_seconds: int = Field(
         default=3600,
