@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,14 @@ from cyclopts import App, Parameter
 
 from faregate.cli.shared.auditing import audited
 from faregate.cli.shared.options import Output, moment_of
-from faregate.cli.shared.output import print_done
+from faregate.cli.shared.output import print_done, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.runtime.private_files import make_private_directory, private_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from faregate.analytics.days.service import WrittenDay
     from faregate.analytics.focus.values import FocusBatch
     from faregate.worker.container import WorkerContainer
 
@@ -55,6 +59,34 @@ def focus(
     total = sum(count for _, count in made)
     facts = {"rows": total, "files": [{"file": str(path), "rows": count} for path, count in made]}
     print_done(f"{total:,} rows in {len(made)} files in {directory}", facts, output)
+
+
+@export.command
+@audited("analytics.days", target=("since", "until"), apart=True)
+def days(
+    *,
+    since: Annotated[
+        str | None, Parameter(name="--from", help="First day; by default the days that may still change.")
+    ] = None,
+    until: Annotated[str | None, Parameter(name="--to", help="Day after the last one; today by default (UTC).")] = None,
+    output: Output = "table",
+) -> None:
+    """Write a Parquet file for each view and day to FAREGATE_EXPORT_TO, where there is none or its rows have changed.
+
+    The worker does so every night. Safe to repeat.
+    """
+    first = moment_of(since, param="since").date() if since else None
+    last = moment_of(until, param="until").date() if until else None
+
+    async def work(lib: WorkerContainer) -> Sequence[WrittenDay]:
+        return await lib.day_export().run(since=first, until=last)
+
+    made = with_library(work)
+    if output == "json":
+        print_json([{**asdict(each), "day": str(each.day)} for each in made])
+        return
+    rows = [(each.view, str(each.day), each.rows, each.bytes) for each in made]
+    print_table(f"{len(made)} files written", ["view", "day", "rows", "bytes"], rows)
 
 
 @export.command
