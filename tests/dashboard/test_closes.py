@@ -22,7 +22,9 @@ async def test_a_month_is_closed_after_a_preview_and_read_in_all_its_parts(desk:
     await expect(dialog.locator(".notice")).to_contain_text("$9.99")
     assert (await desk.gateway.get("/api/ledger/closes")).data == []
     await page.get_by_role("button", name="Yes, do it").click()
-    await expect(page.locator("#said")).to_contain_text("Closed 2026-01 with 1 wallets that moved and a balance of 100.")
+    await expect(page.locator("#said")).to_contain_text(
+        "Closed 2026-01 with 1 wallets that moved and a balance of 100."
+    )
     await page.get_by_role("link", name="2026-01").click()
     await loaded(page)
 
