@@ -16,8 +16,8 @@ VENDORED = {
 OWN = [name for name in asset_names() if name.endswith((".js", ".html", ".css")) and name not in VENDORED]
 
 
-CATALOGUES = [name for name in OWN if re.fullmatch(r"texts(_\w+)?\.en\.js", name)]
-"""The catalogue, and those that pages bring along."""
+CATALOGUES = [name for name in OWN if name.endswith(".en.js")]
+"""The texts of all pages, and those of pages that bring their own."""
 
 
 def read(name: str) -> str:
@@ -31,8 +31,7 @@ def test_vendored_files_are_those_that_were_published() -> None:
 
 
 def test_every_text_is_in_the_catalogue_and_every_text_of_the_catalogue_is_used() -> None:
-    written = "\n".join(map(read, CATALOGUES))
-    catalogue = set(re.findall(r'(?:^|[ ,{])(?:"([\w-]+)"|(\w+)): "', written, re.MULTILINE))
+    catalogue = set(re.findall(r'(?:^|[ ,{])(?:"([\w-]+)"|(\w+)): "', "".join(map(read, CATALOGUES)), re.MULTILINE))
     known = {quoted or plain for quoted, plain in catalogue}
     code = "\n".join(read(name) for name in OWN if name not in CATALOGUES)
     used = set(re.findall(r'\bt\("([\w-]+)"', code))

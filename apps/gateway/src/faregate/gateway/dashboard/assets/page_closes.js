@@ -6,10 +6,10 @@ import * as fmt from "./format.js";
 import { column, listing, number, walletLink } from "./listing.js";
 import { link, path } from "./state.js";
 import { saveButton, statementLines, table } from "./tables.js";
-import { add, t } from "./texts.js";
+import { bring, t } from "./texts.js";
 import { texts } from "./texts_closes.en.js";
 
-add(texts);
+bring(texts);
 
 const at = (period) => `/api/ledger/closes/${encodeURIComponent(period)}`;
 const VALUES = ["deferred_opening", "received", "repaid", "revenue", "breakage", "forfeited", "deferred_closing"];
