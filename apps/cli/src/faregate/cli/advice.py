@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/analytics/incident": "faregate insights incident",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
+    "GET /api/reports": "faregate reports list",
     "GET /api/bills": "faregate bills list",
     "POST /api/bills": "faregate bills import SOURCE FILE",
 }

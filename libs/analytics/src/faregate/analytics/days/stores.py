@@ -23,12 +23,10 @@ def store_of(settings: Settings) -> "IDayStore | None":
         return None
     if not place.startswith(_S3):
         return FolderStore(Path(place))
-    endpoint = urlsplit(settings.export_s3_endpoint or "")
     secret = settings.export_s3_secret_key
     return S3Store(
         place.removeprefix(_S3).rstrip("/"),
-        scheme=endpoint.scheme or None,
-        endpoint_override=endpoint.netloc or None,
+        endpoint=settings.export_s3_endpoint,
         region=settings.export_s3_region,
         access_key=settings.export_s3_access_key,
         secret_key=secret.get_secret_value() if secret is not None else None,
@@ -76,19 +74,30 @@ class S3Store:
 
     Args:
         place: bucket and prefix.
-        options: what `pyarrow.fs.S3FileSystem` takes: address, region and credentials.
+        endpoint: address of the store; None for AWS.
+        access_key, secret_key: None for what AWS's own variables, files and roles say.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
 
-    def __init__(self, place: str, **options: Any) -> None:
+    def __init__(
+        self, place: str, *, endpoint: str | None, region: str | None, access_key: str | None, secret_key: str | None
+    ) -> None:
         try:
             fs: Any = import_module("pyarrow.fs")
         except ModuleNotFoundError as error:
             raise MissingExtraError("An export as Parquet", "exports") from error
         self._place = place
-        self._files: Any = fs.S3FileSystem(**{name: value for name, value in options.items() if value is not None})
+        address = urlsplit(endpoint or "")
+        options = {
+            "scheme": address.scheme,
+            "endpoint_override": address.netloc,
+            "region": region,
+            "access_key": access_key,
+            "secret_key": secret_key,
+        }
+        self._files: Any = fs.S3FileSystem(**{name: value for name, value in options.items() if value})
 
     def read(self, name: str) -> bytes | None:
         """Return an object; None if there is none."""
