@@ -1,4 +1,4 @@
-"""Columns of FOCUS 1.2 and 1.4 as the specification defines them. Pure."""
+"""Columns of FOCUS 1.2 and 1.4. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
