@@ -86,9 +86,10 @@ _SAME_GRANT = """select from faregate.grant_slice taken
 
 CORRECTIONS = f"""
 with given as (
-  select wallet_id, corrects_seq, kind, sum(amount) as amount, max(seq) as seq, min(usage_key) as usage_key
-  from faregate.transfer where corrects_seq is not null and kind in (4, 6, 7, 9)
-  group by wallet_id, corrects_seq, kind
+  select wallet_id, corrects_seq, case when kind in (4, 9, 11, 12) then 9 else kind end as kind,
+    sum(case kind when 12 then -amount else amount end) as amount, max(seq) as seq, min(usage_key) as usage_key
+  from faregate.transfer where corrects_seq is not null and kind in (4, 6, 7, 9, 11, 12)
+  group by 1, 2, 3
 )
 select g.wallet_id, g.seq, 'of ' || g.corrects_seq as item, c.check_name, c.stored, c.derived
 from given g
@@ -110,11 +111,16 @@ left join faregate.transfer o on o.wallet_id = g.wallet_id and o.seq = g.correct
         ),
         Check(
             "charge-back",
-            "g.kind in (4, 9) and (o.seq is null or o.kind <> 1 or o.debit_account <> 6)",
+            "g.kind = 9 and (o.seq is null or o.kind <> 1 or o.debit_account <> 6)",
             "'of transfer ' || g.corrects_seq",
             "'of a purchase'",
         ),
-        Check("charge-back amount", "g.kind in (4, 9) and g.amount > o.amount", "g.amount", "'at most ' || o.amount"),
+        Check(
+            "charge-back amount",
+            "g.kind = 9 and g.amount not between 0 and o.amount",
+            "g.amount",
+            "'0 to ' || o.amount",
+        ),
     )
 }
 order by g.wallet_id, g.seq limit 100
