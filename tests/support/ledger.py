@@ -16,6 +16,7 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.webhooks.outgoing_events import NullAnnouncer
 from faregate.credit.interfaces import ITopUpProvider
 from faregate.credit.ledger.accounts import GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
@@ -31,6 +32,7 @@ from faregate.credit.services.credits import CreditService, HoldResult, SettledC
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.repricing import RepricingService
 from faregate.credit.services.spending_limits import LimitService
+from faregate.credit.services.top_up_orders import TopUpOrders
 from faregate.credit.services.top_ups import OnAccountProvider, TopUpService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import transaction_view
@@ -69,6 +71,7 @@ def make_credit(
     """Compose the ledger on `database`; without a `clock` the database's clock is used."""
     repository, subjects = LedgerRepository(database), Subjects(database)
     ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    orders = TopUpOrders(database, repository, ledger_session, subjects, NullAnnouncer())
     repricing = RepricingService(repository, ledger_session, subjects)
     return Credit(
         repository,
@@ -76,7 +79,7 @@ def make_credit(
         CorrectionService(repository, ledger_session, subjects),
         AccountingService(database, ledger_session),
         LimitService(database, repository, ledger_session),
-        TopUpService(database, repository, ledger_session, subjects, provider or OnAccountProvider()),
+        TopUpService(database, orders, provider or OnAccountProvider()),
     )
 
 

@@ -146,7 +146,7 @@ def _returned(
 ) -> Transfer:
     repaid = min(wallet.debt, amount)
     wallet.repay(repaid)
-    back = return_to_grants(book, wallet, amount - repaid, taken, returned)
+    back = return_to_grants(book, wallet, amount - repaid, _outstanding(taken, returned), ())
     rest = amount - repaid - sum(part for _, part in back)
     if rest:
         back.append((grant_of_correction(book, wallet, rest, note, source=GrantSource.PURCHASE), rest))
@@ -159,3 +159,12 @@ def _returned(
         slices=back,
         note=note,
     )
+
+
+def _outstanding(taken: Sequence[GrantSlice], returned: Sequence[GrantSlice]) -> list[GrantSlice]:
+    """Return what is still taken from each grant, as one slice per grant, in the order in which it was taken last."""
+    left: dict[UUID, GrantSlice] = {}
+    for part in (*taken, *returned):
+        known = left.pop(part.grant_id, None) if part.amount < 0 else left.get(part.grant_id)
+        left[part.grant_id] = replace(part, amount=part.amount + (known.amount if known is not None else 0))
+    return [part for part in left.values() if part.amount < 0]

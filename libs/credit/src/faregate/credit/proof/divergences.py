@@ -10,13 +10,13 @@ everything from the first transfer; `since_heads` starts at the heads that an ea
 from dataclasses import dataclass
 
 from faregate.credit.proof.chain import CHAIN
-from faregate.credit.proof.charges import CHARGES, CORRECTIONS, LIMITS, TOP_UPS
+from faregate.credit.proof.charges import CHARGES, CORRECTIONS, LIMITS, PURCHASES, TOP_UPS
 from faregate.credit.proof.reasons import REASONS
 from faregate.credit.proof.wallets import GRANTS, WALLETS
 
 __all__ = ["COUNTS", "OF_ALL", "REMEMBER", "Statements", "full", "since_heads"]
 
-OF_ALL = (CORRECTIONS, TOP_UPS, LIMITS)
+OF_ALL = (CORRECTIONS, TOP_UPS, PURCHASES, LIMITS)
 """Statements that are not divided into ranges, because they read few rows."""
 
 COUNTS = """

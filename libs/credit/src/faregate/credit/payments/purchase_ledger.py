@@ -1,0 +1,128 @@
+"""Moves the ledger of one purchase to what the facts of its payment say."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.core.errors import RetryTransactionError
+from faregate.credit.ledger.accounts import GrantSource, TransferKind
+from faregate.credit.ledger.book import Book
+from faregate.credit.ledger.clawbacks import ClawBack, ReversalPolicy, claw_back, position_of, reinstate
+from faregate.credit.ledger.grants import GrantSpec, add_grant
+from faregate.credit.ledger.reasons import operation_digest
+from faregate.credit.ledger.states import Transfer, TransferNote, WalletState
+from faregate.credit.payments.repository import StoredPurchase
+from faregate.credit.payments.rules import PaymentFacts, reversed_amount, share_of
+from faregate.credit.services.ledger_session import LedgerSession
+from faregate.credit.services.top_up_orders import TopUpOrders
+from faregate.credit.storage.repository import LedgerRepository
+
+__all__ = ["PurchaseLedger"]
+
+_ACTOR = "stripe"
+
+
+class PurchaseLedger:
+    """Grants purchases, claws them back and reinstates them, in the caller's transaction, which holds the purchase's lock.
+
+    What was moved before is read from the ledger, under the wallet's lock: corrections by operators count as well.
+    """
+
+    def __init__(
+        self,
+        repository: LedgerRepository,
+        ledger_session: LedgerSession,
+        orders: TopUpOrders,
+        policy: ReversalPolicy,
+    ) -> None:
+        self._ledger = repository
+        self._ledger_session = ledger_session
+        self._orders = orders
+        self._policy = policy
+
+    async def move(self, session: AsyncSession, purchase: StoredPurchase, facts: PaymentFacts) -> tuple[int, ClawBack]:
+        """Post what is missing; return what is granted, and what is clawed back of it."""
+        if not facts.paid:
+            return 0, ClawBack()
+        book = await self._ledger_session.lock(session, [purchase.wallet_id])
+        wallet = book.wallets[purchase.wallet_id]
+        await self._ledger.load_grants(session, book, [wallet.wallet_id])
+        filling = await self._granted(session, book, wallet, purchase, facts)
+        corrections = await self._ledger.corrections(session, wallet.wallet_id, filling.seq)
+        posted = await self._correct(session, book, wallet, filling, corrections, purchase, facts)
+        await self._ledger_session.write(session, book)
+        return filling.amount, position_of([*corrections, *posted])
+
+    async def _granted(
+        self,
+        session: AsyncSession,
+        book: Book,
+        wallet: WalletState,
+        purchase: StoredPurchase,
+        facts: PaymentFacts,
+    ) -> Transfer:
+        """Return the transfer that granted the purchase; grant it if that has not been done."""
+        key = purchase.grant_key
+        found = _filling(await self._ledger.operation(session, wallet.wallet_id, key))
+        if found is None:
+            await self._ledger.load_grants_by_key(session, book, [(wallet.wallet_id, key)])
+            amount = share_of(purchase.credits, facts.paid, purchase.amount)
+            reason = f"purchase, payment {purchase.payment_intent}" if purchase.payment_intent else "purchase"
+            spec = GrantSpec(amount, GrantSource.PURCHASE, key=key, actor=_ACTOR, reason=reason)
+            add_grant(book, wallet, spec, paid_for=True)
+            digest = operation_digest(key)
+            found = _filling([transfer for transfer in book.transfers if transfer.operation_key == digest])
+        if found is None:
+            raise RetryTransactionError(f"the grant of purchase {purchase.purchase_id} was not posted")
+        if purchase.order_id is not None:
+            await self._orders.paid(session, book, wallet, purchase.order_id, reference=purchase.payment_intent)
+        return found
+
+    async def _correct(
+        self,
+        session: AsyncSession,
+        book: Book,
+        wallet: WalletState,
+        filling: Transfer,
+        corrections: Sequence[Transfer],
+        purchase: StoredPurchase,
+        facts: PaymentFacts,
+    ) -> list[Transfer]:
+        position = position_of(corrections)
+        target = min(share_of(filling.amount, reversed_amount(facts), facts.paid), filling.amount - position.voided)
+        step = TransferNote(
+            corrects_seq=filling.seq,
+            operation_key=f"payment:{purchase.purchase_id}:{len(corrections)}",
+            actor=_ACTOR,
+            reason=f"payment {purchase.payment_intent} {'reversed' if target > position.total else 'reinstated'}",
+        )
+        filled = await self._ledger.slices(session, wallet.wallet_id, [filling.seq])
+        if target > position.total:
+            grants = [part.grant_id for part in (*filled, *book.slices) if part.seq == filling.seq]
+            more = target - position.total
+            return claw_back(book, wallet, more, grants=grants, policy=self._policy, note=step)
+        if target < position.total:
+            return await self._reinstate(session, book, wallet, position.total - target, corrections, step)
+        return []
+
+    async def _reinstate(
+        self,
+        session: AsyncSession,
+        book: Book,
+        wallet: WalletState,
+        amount: int,
+        corrections: Sequence[Transfer],
+        note: TransferNote,
+    ) -> list[Transfer]:
+        kinds = {TransferKind.CHARGEBACK: [0], TransferKind.REINSTATEMENT: [0]}
+        for one in corrections:
+            kinds.get(one.kind, []).append(one.seq)
+        taken = await self._ledger.slices(session, wallet.wallet_id, kinds[TransferKind.CHARGEBACK])
+        returned = await self._ledger.slices(session, wallet.wallet_id, kinds[TransferKind.REINSTATEMENT])
+        await self._ledger.load_grants_by_id(session, book, {part.grant_id for part in taken})
+        position = position_of(corrections)
+        return reinstate(book, wallet, amount, position=position, taken=taken, returned=returned, note=note)
+
+
+def _filling(transfers: Sequence[Transfer]) -> Transfer | None:
+    return next((transfer for transfer in transfers if transfer.kind is TransferKind.GRANT), None)
