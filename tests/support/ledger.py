@@ -334,8 +334,9 @@ def check_invariants(wallet: WalletState, charges: Iterable[ChargeState]) -> Non
     assert wallet.held == held, "held is the sum of open holds"
     assert wallet.balance == remaining - wallet.debt, "balance is the remainder of all grants less the debt"
     assert wallet.earmarked == restricted, "earmarked is the remainder of restricted grants beyond their holds"
-    assert wallet.free >= 0, "never overspent"
-    assert 0 <= wallet.debt <= wallet.credit_limit, "the debt stays within the limit"
+    assert wallet.free >= -wallet.clawback_debt, "never overspent"
+    assert 0 <= wallet.clawback_debt <= wallet.debt
+    assert wallet.debt <= wallet.credit_limit + wallet.clawback_debt, "the debt stays within the limit"
     assert all(0 <= grant.held <= grant.remaining for grant in wallet.grants.values())
     assert min(wallet.credits, wallet.debits, wallet.held) >= 0
 

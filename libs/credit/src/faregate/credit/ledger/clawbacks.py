@@ -14,7 +14,7 @@ from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.corrections import grant_of_correction, return_to_grants, take_free
 from faregate.credit.ledger.states import GrantSlice, Transfer, TransferNote, WalletState
 
-__all__ = ["ClawBack", "ReversalPolicy", "claw_back", "position_of", "reinstate"]
+__all__ = ["ClawBack", "ReversalPolicy", "claw_back", "correct_purchase", "position_of", "reinstate"]
 
 
 class ReversalPolicy(StrEnum):
@@ -63,6 +63,40 @@ def position_of(corrections: Iterable[Transfer]) -> ClawBack:
     return ClawBack(taken, lost, voided)
 
 
+def correct_purchase(
+    book: Book,
+    wallet: WalletState,
+    filling: Transfer,
+    target: int,
+    *,
+    corrections: Sequence[Transfer],
+    slices: Sequence[GrantSlice],
+    policy: ReversalPolicy,
+    note: TransferNote,
+) -> list[Transfer]:
+    """Post the difference between what is clawed back of a purchase and `target`; nothing if there is none.
+
+    Requires all live grants of the wallet, and the grants of `slices`.
+
+    Args:
+        filling: the transfer that granted the purchase.
+        corrections: all corrections of it so far. What went with a voided grant is not taken again.
+        slices: those of `filling` and of the corrections.
+        note: its operation key is that of the purchase; each step adds its number.
+    """
+    position = position_of(corrections)
+    more = min(target, filling.amount - position.voided) - position.total
+    if more == 0:
+        return []
+    step = replace(note, corrects_seq=filling.seq, operation_key=f"{note.operation_key}:{len(corrections)}")
+    if more > 0:
+        grants = [part.grant_id for part in slices if part.seq == filling.seq]
+        return claw_back(book, wallet, more, grants=grants, policy=policy, note=step)
+    seqs = {one.seq for one in corrections if one.kind in {TransferKind.CHARGEBACK, TransferKind.REINSTATEMENT}}
+    moved = [part for part in slices if part.seq in seqs]
+    return reinstate(book, wallet, -more, position=position, moved=moved, note=step)
+
+
 def claw_back(
     book: Book,
     wallet: WalletState,
@@ -93,8 +127,7 @@ def reinstate(
     amount: int,
     *,
     position: ClawBack,
-    taken: Sequence[GrantSlice],
-    returned: Sequence[GrantSlice],
+    moved: Sequence[GrantSlice],
     note: TransferNote,
 ) -> list[Transfer]:
     """Give `amount` of a claw-back back: losses are cancelled first, then the debt is repaid, the rest goes to the grants.
@@ -104,7 +137,7 @@ def reinstate(
 
     Args:
         position: what was clawed back so far.
-        taken, returned: what the claw-backs took from grants, and what earlier reinstatements returned to them.
+        moved: what the claw-backs took from grants, and what earlier reinstatements returned to them, in order.
     """
     found = min(amount, position.lost)
     posted: list[Transfer] = []
@@ -121,7 +154,7 @@ def reinstate(
             )
         )
     if amount > found:
-        posted.append(_returned(book, wallet, amount - found, taken=taken, returned=returned, note=note))
+        posted.append(_returned(book, wallet, amount - found, moved=moved, note=note))
     return posted
 
 
@@ -140,13 +173,12 @@ def _returned(
     wallet: WalletState,
     amount: int,
     *,
-    taken: Sequence[GrantSlice],
-    returned: Sequence[GrantSlice],
+    moved: Sequence[GrantSlice],
     note: TransferNote,
 ) -> Transfer:
     repaid = min(wallet.debt, amount)
     wallet.repay(repaid)
-    back = return_to_grants(book, wallet, amount - repaid, _outstanding(taken, returned), ())
+    back = return_to_grants(book, wallet, amount - repaid, _outstanding(moved), ())
     rest = amount - repaid - sum(part for _, part in back)
     if rest:
         back.append((grant_of_correction(book, wallet, rest, note, source=GrantSource.PURCHASE), rest))
@@ -161,10 +193,10 @@ def _returned(
     )
 
 
-def _outstanding(taken: Sequence[GrantSlice], returned: Sequence[GrantSlice]) -> list[GrantSlice]:
+def _outstanding(moved: Sequence[GrantSlice]) -> list[GrantSlice]:
     """Return what is still taken from each grant, as one slice per grant, in the order in which it was taken last."""
     left: dict[UUID, GrantSlice] = {}
-    for part in (*taken, *returned):
+    for part in moved:
         known = left.pop(part.grant_id, None) if part.amount < 0 else left.get(part.grant_id)
         left[part.grant_id] = replace(part, amount=part.amount + (known.amount if known is not None else 0))
     return [part for part in left.values() if part.amount < 0]

@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.errors import RetryTransactionError
 from faregate.credit.ledger.accounts import GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
-from faregate.credit.ledger.clawbacks import ClawBack, ReversalPolicy, claw_back, position_of, reinstate
+from faregate.credit.ledger.clawbacks import ClawBack, ReversalPolicy, correct_purchase, position_of
 from faregate.credit.ledger.grants import GrantSpec, add_grant
 from faregate.credit.ledger.reasons import operation_digest
 from faregate.credit.ledger.states import Transfer, TransferNote, WalletState
 from faregate.credit.payments.repository import StoredPurchase
-from faregate.credit.payments.rules import PaymentFacts, reversed_amount, share_of
+from faregate.credit.payments.rules import PaymentFacts, reversed_amount, share_of, status_of
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.top_up_orders import TopUpOrders
 from faregate.credit.storage.repository import LedgerRepository
@@ -88,40 +88,19 @@ class PurchaseLedger:
         purchase: StoredPurchase,
         facts: PaymentFacts,
     ) -> list[Transfer]:
-        position = position_of(corrections)
-        target = min(share_of(filling.amount, reversed_amount(facts), facts.paid), filling.amount - position.voided)
-        step = TransferNote(
-            corrects_seq=filling.seq,
-            operation_key=f"payment:{purchase.purchase_id}:{len(corrections)}",
+        target = share_of(filling.amount, reversed_amount(facts), facts.paid)
+        seqs = [filling.seq, *(one.seq for one in corrections)]
+        stored = await self._ledger.slices(session, wallet.wallet_id, seqs)
+        slices = [*stored, *(part for part in book.slices if part.seq == filling.seq)]
+        await self._ledger.load_grants_by_id(session, book, {part.grant_id for part in stored})
+        note = TransferNote(
+            operation_key=f"payment:{purchase.purchase_id}",
             actor=_ACTOR,
-            reason=f"payment {purchase.payment_intent} {'reversed' if target > position.total else 'reinstated'}",
+            reason=f"payment {purchase.payment_intent}: {status_of(facts).value}",
         )
-        filled = await self._ledger.slices(session, wallet.wallet_id, [filling.seq])
-        if target > position.total:
-            grants = [part.grant_id for part in (*filled, *book.slices) if part.seq == filling.seq]
-            more = target - position.total
-            return claw_back(book, wallet, more, grants=grants, policy=self._policy, note=step)
-        if target < position.total:
-            return await self._reinstate(session, book, wallet, position.total - target, corrections, step)
-        return []
-
-    async def _reinstate(
-        self,
-        session: AsyncSession,
-        book: Book,
-        wallet: WalletState,
-        amount: int,
-        corrections: Sequence[Transfer],
-        note: TransferNote,
-    ) -> list[Transfer]:
-        kinds = {TransferKind.CHARGEBACK: [0], TransferKind.REINSTATEMENT: [0]}
-        for one in corrections:
-            kinds.get(one.kind, []).append(one.seq)
-        taken = await self._ledger.slices(session, wallet.wallet_id, kinds[TransferKind.CHARGEBACK])
-        returned = await self._ledger.slices(session, wallet.wallet_id, kinds[TransferKind.REINSTATEMENT])
-        await self._ledger.load_grants_by_id(session, book, {part.grant_id for part in taken})
-        position = position_of(corrections)
-        return reinstate(book, wallet, amount, position=position, taken=taken, returned=returned, note=note)
+        return correct_purchase(
+            book, wallet, filling, target, corrections=corrections, slices=slices, policy=self._policy, note=note
+        )
 
 
 def _filling(transfers: Sequence[Transfer]) -> Transfer | None:

@@ -150,7 +150,7 @@ class StripeApi:
             try:
                 return work(client)
             finally:
-                connections.close()  # calls are rare, and each thread of the pool would keep a connection open
+                connections.close()  # type: ignore[no-untyped-call]  # calls are rare, and each thread of the pool would keep a connection open
 
         try:
             return await asyncio.to_thread(once)
