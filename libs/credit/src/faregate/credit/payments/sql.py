@@ -42,9 +42,9 @@ update faregate.purchase set session_id = :session_id, url = :url where purchase
 """
 
 PURCHASE_SETTLED = """
-update faregate.purchase set status = :status, granted = :granted, taken = :taken, lost = :lost,
-  failure = coalesce(cast(:failure as text), failure), url = case when :granted > 0 then null else url end,
-  paid_at = case when :granted > 0 then coalesce(paid_at, clock_timestamp()) end
+update faregate.purchase set status = :status, granted = cast(:granted as bigint), taken = :taken, lost = :lost,
+  failure = coalesce(cast(:failure as text), failure), url = case when cast(:granted as bigint) > 0 then null else url end,
+  paid_at = case when cast(:granted as bigint) > 0 then coalesce(paid_at, clock_timestamp()) end
 where purchase_id = :purchase_id
 """
 
