@@ -28,18 +28,24 @@ def received(delivery: Delivery) -> PaymentEvent:
     return event
 
 
+def deliveries_of_pool() -> list[Delivery]:
+    """Return the events that may come in any order, signed now."""
+    return [signed(event) for event in event_pool(list(POOL_PURCHASES))[1]]
+
+
 @cache
-def pool() -> tuple[list[Delivery], list[Delivery]]:
+def pool() -> tuple[list[PaymentEvent], list[PaymentEvent]]:
+    """Return the events that come first, and those that may come in any order, as the webhook reads them."""
     first, rest = event_pool(list(POOL_PURCHASES))
-    return [signed(event) for event in first], [signed(event) for event in rest]
+    return [received(signed(event)) for event in first], [received(signed(event)) for event in rest]
 
 
 async def used_wallet(policy: ReversalPolicy = ReversalPolicy.DEBT) -> PurePayments:
     """A wallet with 5 free credits and a purchase of 10, of which 12 are used and 1 is held."""
     payments = PurePayments(POOL_PURCHASES, policy)
     await payments.grant("bonus", 5)
-    for delivery in pool()[0]:
-        payments.deliver(received(delivery))
+    for event in pool()[0]:
+        payments.deliver(event)
     await payments.hold("open", 1)
     await payments.settle("used", 12)
     return payments
@@ -56,12 +62,12 @@ async def run(orders: int, *, raw: int, seed: int = 1) -> Counter[str]:
     """Deliver the pool in random orders, the first `raw` of them as signed bodies; return counts."""
     rng, counts = random.Random(seed), Counter[str]()
     _, rest = pool()
-    events = [received(delivery) for delivery in rest]
     for number in range(orders):
         payments = await used_wallet()
         order = deliveries(rng, len(rest))
+        bodies = deliveries_of_pool() if number < raw else []
         for place in order:
-            payments.deliver(received(rest[place]) if number < raw else events[place])
+            payments.deliver(received(bodies[place]) if bodies else rest[place])
         assert payments.wallet.balance == pool_balance, order
         assert payments.lost() == 0
         assert payments.keys_are_unique()
@@ -96,7 +102,7 @@ async def test_a_loss_is_cancelled_before_credits_come_back(rng: random.Random, 
     payments = await used_wallet(policy)
     _, rest = pool()
     for place in deliveries(rng, len(rest)):
-        payments.deliver(received(rest[place]))
+        payments.deliver(rest[place])
         assert policy is ReversalPolicy.DEBT or payments.wallet.balance >= payments.wallet.held >= 0
 
     assert payments.wallet.balance - payments.lost() == pool_balance
@@ -104,8 +110,8 @@ async def test_a_loss_is_cancelled_before_credits_come_back(rng: random.Random, 
 
 async def test_a_debt_is_paid_first_by_the_next_grant_and_refuses_uses_until_then() -> None:
     payments = await used_wallet()
-    for delivery in pool()[1][:2]:
-        payments.deliver(received(delivery))
+    for event in pool()[1][:2]:
+        payments.deliver(event)
     assert (await payments.balance(), await payments.free()) == (-7, -8)
 
     await payments.grant("gift", 5)
@@ -119,13 +125,13 @@ async def test_a_debt_is_paid_first_by_the_next_grant_and_refuses_uses_until_the
 async def test_what_a_hold_had_set_aside_is_charged_after_a_claw_back(used: int) -> None:
     """The balance is the same whether the use is settled before the refund or after it."""
     after = await used_wallet()
-    for delivery in pool()[1][:2]:
-        after.deliver(received(delivery))
+    for event in pool()[1][:2]:
+        after.deliver(event)
     charge = await after.settle("open", used)
     before = await used_wallet()
     await before.settle("open", used)
-    for delivery in pool()[1][:2]:
-        before.deliver(received(delivery))
+    for event in pool()[1][:2]:
+        before.deliver(event)
 
     assert (charge.charged, charge.shortfall) == (micros(used), 0)
     assert await before.balance() == await after.balance() == -7 - used

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from faregate.core.settings import Settings
 from faregate.credit.errors import (
@@ -116,13 +117,13 @@ class Shop:
             return [row.order_id for row in await self.container.database().rows(session, sql)]
 
 
-def shop_settings(database_url: str, stripe: StripeServer | None, **settings: Any) -> Settings:
+def shop_settings(database_url: str, stripe: StripeServer, **settings: Any) -> Settings:
     return Settings(
         database_url=database_url,
         packages=PACKAGES,  # type: ignore[arg-type]
-        stripe_api_key=API_KEY if stripe is not None else None,
-        stripe_webhook_secret=f"whsec_old_one, {SECRET}",
-        stripe_api_url=stripe.url if stripe is not None else "http://127.0.0.1:1",
+        stripe_api_key=SecretStr(API_KEY),
+        stripe_webhook_secret=SecretStr(f"whsec_old_one, {SECRET}"),
+        stripe_api_url=stripe.url,
         **settings,
     )
 
