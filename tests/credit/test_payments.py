@@ -24,9 +24,8 @@ from faregate.credit.ledger.accounts import GrantSource, TransferKind
 from faregate.credit.ledger.grants import GrantSpec
 from faregate.credit.ledger.settlement import ChargeOpening, PostingRequest
 from faregate.credit.ledger.states import TransferNote
-from faregate.credit.payments.checkout import PurchaseAddresses
 from faregate.credit.payments.repository import NewPurchase
-from faregate.credit.payments.values import Purchase, Receipt
+from faregate.credit.payments.values import Purchase, PurchaseAddresses, Receipt
 from faregate.host.container import FaregateContainer
 from faregate.wire.credits import to_credits
 from support.ledger import micros

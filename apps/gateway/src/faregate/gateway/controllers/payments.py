@@ -11,9 +11,10 @@ from faregate.credit.errors import (
     UnknownPurchaseError,
     WebhookSignatureError,
 )
-from faregate.credit.payments.checkout import CheckoutService, PurchaseAddresses
+from faregate.credit.payments.checkout import CheckoutService
 from faregate.credit.payments.service import PaymentService
 from faregate.credit.payments.stripe_inbox import StripeInbox
+from faregate.credit.payments.values import PurchaseAddresses
 from faregate.gateway.http.body import RawBody
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, Reply, link, operation
 from faregate.gateway.observability.metrics import GatewayMetrics

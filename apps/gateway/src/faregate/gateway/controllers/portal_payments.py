@@ -11,8 +11,9 @@ from faregate.credit.errors import (
     UnknownPurchaseError,
     UnknownWalletError,
 )
-from faregate.credit.payments.checkout import CheckoutService, PurchaseAddresses
+from faregate.credit.payments.checkout import CheckoutService
 from faregate.credit.payments.service import PaymentService
+from faregate.credit.payments.values import PurchaseAddresses
 from faregate.gateway.http.operation import Call, Controller, operation
 from faregate.gateway.schemas.payments import (
     AutomaticTopUpAnswer,
@@ -51,7 +52,7 @@ class PortalPaymentsController(Controller):
         owner_id = call.visitor.owner_id
         found = await self._payments.purchases(owner_id=owner_id, limit=_LATEST)
         return PortalPaymentsAnswer(
-            packages=[package_answer(package) for package in self._checkouts.packages],
+            packages=[package_answer(package) for package in self._checkouts.offered],
             automatic=automatic_answer(await self._checkouts.automatic(owner_id)),
             purchases=[portal_purchase_answer(purchase) for purchase in found],
         )

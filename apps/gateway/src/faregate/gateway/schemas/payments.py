@@ -9,8 +9,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from faregate.core.values.fields import Body, Credits, ExternalId, Flag
-from faregate.credit.payments.checkout import AutomaticTopUp
-from faregate.credit.payments.values import Package, Purchase, RecordedEvent
+from faregate.credit.payments.values import AutomaticTopUp, Package, Purchase, RecordedEvent
 from faregate.gateway.schemas.base import Answer, PageQuery
 
 __all__ = [

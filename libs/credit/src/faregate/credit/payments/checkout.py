@@ -14,31 +14,14 @@ from faregate.credit.payments.packages import Packages
 from faregate.credit.payments.repository import NewPurchase, PurchaseRepository, StoredPurchase
 from faregate.credit.payments.rules import PurchaseStatus, minor_units
 from faregate.credit.payments.stripe_api import StripeApi
-from faregate.credit.payments.values import Package, Purchase
+from faregate.credit.payments.values import AutomaticTopUp, Package, Purchase, PurchaseAddresses
 from faregate.credit.services.credits import CreditService
 from faregate.wire.credits import to_micros
 from faregate.wire.ids import new_uuid7
 
-__all__ = ["AutomaticTopUp", "CheckoutService", "PurchaseAddresses"]
+__all__ = ["CheckoutService"]
 
 _PURCHASE = "{purchase}"
-
-
-@dataclass(frozen=True, slots=True)
-class PurchaseAddresses:
-    """Where the customer's browser goes after the payment, and without one; `{purchase}` stands for the purchase's id."""
-
-    success: str
-    cancel: str
-
-
-@dataclass(frozen=True, slots=True)
-class AutomaticTopUp:
-    """Whether a payment method is saved, and the rule of the automatic top-up, in credits."""
-
-    saved: bool
-    below: Decimal | None
-    credits: Decimal | None
 
 
 class CheckoutService:
@@ -63,6 +46,11 @@ class CheckoutService:
         """The packages for sale, the smallest first."""
         return self._packages.all()
 
+    @property
+    def offered(self) -> list[Package]:
+        """The packages that can be bought now: none while Stripe is not set up."""
+        return self._packages.all() if self._stripe.is_set_up else []
+
     async def open(
         self,
         owner_id: str,
@@ -83,6 +71,7 @@ class CheckoutService:
             PaymentsOffError, PaymentProviderError: Stripe is not set up, or does not answer.
         """
         package = self._packages.get(package_key)
+        self._stripe.require()
         purchase, customer = await self._database.run(lambda session: self._add(session, owner_id, package, key))
         if purchase.status != PurchaseStatus.OPEN or purchase.url is not None:
             return purchase.view(owner_id)

@@ -52,6 +52,15 @@ class StripeApi:
         self._api_key = api_key
         self._url = url
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether there is a key."""
+        return self._api_key is not None
+
+    def require(self) -> None:
+        """Raise `PaymentsOffError` or `MissingExtraError` if calls cannot be made."""
+        _ = self._client
+
     async def open_checkout(
         self,
         purchase_id: UUID,

@@ -11,10 +11,12 @@ from uuid import UUID
 from faregate.credit.payments.rules import PaymentFacts
 
 __all__ = [
+    "AutomaticTopUp",
     "Checkout",
     "Package",
     "PaymentEvent",
     "Purchase",
+    "PurchaseAddresses",
     "Receipt",
     "RecordedEvent",
     "SavedMethod",
@@ -122,3 +124,20 @@ class Checkout:
     session_id: str
     url: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseAddresses:
+    """Where the customer's browser goes after the payment, and without one; `{purchase}` stands for the purchase's id."""
+
+    success: str
+    cancel: str
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticTopUp:
+    """Whether a payment method is saved, and the rule of the automatic top-up, in credits."""
+
+    saved: bool
+    below: Decimal | None
+    credits: Decimal | None
