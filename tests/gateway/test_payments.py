@@ -107,7 +107,7 @@ async def test_a_visitor_buys_saves_the_card_and_sets_an_automatic_top_up(
     rule = await call("PUT", "top-up", {"below": 5, "package": "large"})
     shown = (await call("GET", "payments")).data
 
-    assert [(each["key"], each["name"], each["price_usd"]) for each in offered["packages"]] == [
+    assert [(each["key"], each["name"], each["amount_usd"]) for each in offered["packages"]] == [
         ("small", "10 credits", 10),
         ("large", "Large", 100),
     ]

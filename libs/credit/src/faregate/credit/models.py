@@ -59,7 +59,6 @@ class WalletRow(TableModel, table=True):
             "credits >= 0 and debits >= 0 and held >= 0 and earmarked >= 0 and debt >= 0 and credit_limit >= 0",
             name="not_negative",
         ),
-        CheckConstraint("clawback_debt between 0 and debt", name="clawback_debt"),
         CheckConstraint(
             "credits + credit_limit + clawback_debt - debits - held - earmarked >= 0", name="never_overspent"
         ),

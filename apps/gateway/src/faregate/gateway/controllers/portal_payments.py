@@ -14,7 +14,7 @@ from faregate.credit.errors import (
 from faregate.credit.payments.checkout import CheckoutService
 from faregate.credit.payments.service import PaymentService
 from faregate.credit.payments.values import PurchaseAddresses
-from faregate.gateway.http.operation import Call, Controller, operation
+from faregate.gateway.http.operation import Call, Controller, link, operation
 from faregate.gateway.schemas.payments import (
     AutomaticTopUpAnswer,
     AutomaticTopUpBody,
@@ -66,6 +66,7 @@ class PortalPaymentsController(Controller):
         status=201,
         idempotent=False,
         errors=(UnknownPackageError, PaymentsOffError, PaymentProviderError, MissingExtraError),
+        links={"read": link("portal.purchase", path={"purchase_id": "id"})},
     )
     async def buy(self, call: Call, body: PortalPurchaseBody) -> PortalPurchaseAnswer:
         """Open a checkout of a package; the browser goes to its `url`, and comes back to this page."""

@@ -129,7 +129,7 @@ class PackageAnswer(Answer):
     key: str
     name: str
     credits: Decimal
-    price_usd: Decimal
+    amount_usd: Decimal
 
 
 class AutomaticTopUpAnswer(Answer):
@@ -186,7 +186,7 @@ def event_answer(event: RecordedEvent) -> PaymentEventAnswer:
 
 def package_answer(package: Package) -> PackageAnswer:
     """Return a package."""
-    return PackageAnswer.of(package)
+    return PackageAnswer.of(package, amount_usd=package.price_usd)
 
 
 def automatic_answer(automatic: AutomaticTopUp) -> AutomaticTopUpAnswer:

@@ -322,7 +322,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret: SecretStr | None = Field(
         default=None,
         min_length=8,
-        description="signing secret of the webhook POST /api/payments/stripe; while it is rotated, both, separated by a comma",
+        description="signing secret of the webhook at Stripe; while it is rotated, both, separated by a comma",
         examples=["whsec_ and the rest of the secret"],
     )
     stripe_api_url: _HttpUrl = Field(

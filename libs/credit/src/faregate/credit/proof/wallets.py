@@ -32,7 +32,7 @@ with heads as ({{heads}}), moved as (
   union select wallet_id from lots
 ), derived as (
   select e.wallet_id, w.wallet_id is null as missing,
-    w.credits, w.debits, w.held, w.earmarked, w.debt, w.last_seq, w.head_hash, w.changed_at, w.next_change_at,
+    w.credits, w.debits, w.held, w.earmarked, w.debt, w.clawback_debt, w.last_seq, w.head_hash, w.changed_at, w.next_change_at,
     coalesce(h.credits, 0) + coalesce(m.credits, 0) as all_credits,
     coalesce(h.debits, 0) + coalesce(m.debits, 0) as all_debits,
     coalesce(h.remaining, 0) + coalesce(s.amount, 0) as all_slices,
@@ -62,6 +62,7 @@ left join lateral (
         Check("held", "d.held <> d.all_held", "d.held", "d.all_held"),
         Check("earmarked", "d.earmarked <> d.all_earmarked", "d.earmarked", "d.all_earmarked"),
         Check("debt", f"d.debt <> {_DEBT}", "d.debt", _DEBT),
+        Check("clawback_debt", "d.clawback_debt not between 0 and d.debt", "d.clawback_debt", "'0 to ' || d.debt"),
         Check(
             "grants",
             "d.all_remaining <> d.credits - d.debits + d.debt",

@@ -128,6 +128,8 @@ CREDIT_ERASURES = {
     "top_up_detail": words_erasure("top_up", "detail"),
     "top_up_reference": words_erasure("top_up", "reference"),
     "grant_actor": actor_erasure("credit_grant"),
+    "purchase_key": key_erasure("purchase", "key"),
+    "purchase_failure": words_erasure("purchase", "failure"),
     "payment_customer": "delete from faregate.payment_customer where wallet_id = :subject returning 1",
     "purchase": """
     update faregate.purchase set key = null, url = null, failure = null

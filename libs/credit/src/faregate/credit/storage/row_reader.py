@@ -50,7 +50,7 @@ def wallet_of(row: Any) -> WalletState:
         held=held,
         earmarked=earmarked,
         debt=debt,
-        clawback_debt=clawback_debt,
+        clawback_debt=min(clawback_debt, debt),  # a process of an earlier release may have repaid the debt alone
         credit_limit=credit_limit,
         status=_WALLET_STATUSES[status],
         plan=plan,

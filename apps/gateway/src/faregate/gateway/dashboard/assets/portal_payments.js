@@ -1,6 +1,6 @@
 // The customers' page: packages to buy, the automatic top-up, the latest purchases.
 import { call, exact, get } from "./api.js";
-import { announce, dialog, empty, fill, h, problem } from "./dom.js";
+import { dialog, empty, fill, h, problem } from "./dom.js";
 import * as fmt from "./format.js";
 import { params } from "./state.js";
 import { table } from "./tables.js";
@@ -34,7 +34,7 @@ export async function showPayments(place, { leave, paidFor }) {
       } catch (error) { tab?.close(); await dialog(t("failed"), () => problem(error)); }
     };
     fill(place, h("h2", {}, t("buy_title")), say,
-      data.packages.length > 0 && [h("div", { className: "actions" }, data.packages.map((each) => h("button", { className: "primary", "data-package": each.key, onclick: () => buy(each) }, t("buy", { name: each.name, price: price(each.price_usd) })))), h("label", {}, save, ` ${t("buy_save")}`), automatic(data, again)],
+      data.packages.length > 0 && [h("div", { className: "actions" }, data.packages.map((each) => h("button", { className: "primary", "data-package": each.key, onclick: () => buy(each) }, t("buy", { name: each.name, price: price(each.amount_usd) })))), h("label", {}, save, ` ${t("buy_save")}`), automatic(data, again)],
       h("h3", {}, t("buy_caption")), data.purchases.length ? purchases(data.purchases) : empty(t("buy_none")));
     const returned = params().get("purchase");
     if (returned && !place.dataset.waited) {
@@ -55,7 +55,6 @@ async function waitFor(id, say, paidFor) {
     const { data } = await get(`/api/portal/purchases/${encodeURIComponent(id)}`);
     if (data.status !== "open") {
       const text = paid(data.status) ? t("buy_added", { credits: fmt.credits(data.credits) }) : t("buy_ended", { status: t(`status_${data.status}`) });
-      announce(text);
       say.textContent = text;
       return void (paid(data.status) && await paidFor(text));
     }

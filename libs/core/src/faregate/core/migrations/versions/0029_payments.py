@@ -39,9 +39,6 @@ def upgrade() -> None:
     schema = context.config.attributes["schema"]
     op.add_column("wallet", _number("clawback_debt", default="0"), schema=schema)
     _replace_bound("credits + credit_limit + clawback_debt - debits - held - earmarked >= 0", schema)
-    op.create_check_constraint(
-        op.f("wallet_clawback_debt_check"), "wallet", "clawback_debt between 0 and debt", schema=schema
-    )
     _create_purchases(schema)
     _create_events(schema)
     op.create_table(
@@ -141,6 +138,5 @@ def downgrade() -> None:
     schema = context.config.attributes["schema"]
     for table in _TABLES:
         op.drop_table(table, schema=schema)
-    op.drop_constraint(op.f("wallet_clawback_debt_check"), "wallet", schema=schema)
     _replace_bound(_BOUND, schema)
     op.drop_column("wallet", "clawback_debt", schema=schema)
