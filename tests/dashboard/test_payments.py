@@ -49,7 +49,7 @@ async def test_a_customer_buys_comes_back_and_turns_on_the_automatic_top_up(
             await expect(page.locator("[data-own=balance]")).to_have_text("11")
 
             await page.get_by_label("When fewer credits are left than").fill("5")
-            await page.get_by_label("buy", exact=True).select_option("large")
+            await page.locator("form.bar select").select_option("large")
             await page.get_by_role("button", name="Turn on").click()
             await expect(
                 page.get_by_text("Automatic top-up is on: 120 credits when fewer than 5 are left.")
