@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from faregate.core.errors import InvalidError
 from faregate.usage.credits_process.bodies import EndBody, EndMultimodelBody, StartBody, UsageBody, validated
 from faregate.usage.credits_process.count_fields import LineFields
-from faregate.usage.events.event import parse_events
+from faregate.usage.events.parsing import parse_events
 from faregate.wire.count_names import ALIASES, COUNT_NAMES, EVERY_COUNT
 
 WHO: dict[str, Any] = {"user_id": "ada", "feature_endpoint_value": "chat"}
@@ -162,7 +162,7 @@ def test_names_of_any_form_are_accepted_ignored_or_refused_by_name(name: str) ->
 
 
 def test_event_accepts_aliases_of_token_counts_and_refuses_unknown_fields() -> None:
-    named, wrong, right = parse_events(
+    parsed = parse_events(
         [
             {"user_id": "a", "service": "s", "prompt_tokens": 5, "completion_tokens": 2},
             {"user_id": "a", "service": "s", "inputTokens": 5},
@@ -170,7 +170,10 @@ def test_event_accepts_aliases_of_token_counts_and_refuses_unknown_fields() -> N
         ]
     )
 
-    assert named == {"user_id": "a", "service": "s", "input_tokens": 5, "output_tokens": 2}
-    assert isinstance(wrong, InvalidError)
-    assert wrong.detail == "inputTokens is not known here; did you mean input_tokens?"
-    assert right == {"user_id": "a", "service": "s", "input_tokens": 5}
+    assert dict(parsed.others) == {
+        0: {"user_id": "a", "service": "s", "input_tokens": 5, "output_tokens": 2},
+        2: {"user_id": "a", "service": "s", "input_tokens": 5},
+    }
+    assert {place: error.detail for place, error in parsed.errors.items()} == {
+        1: "inputTokens is not known here; did you mean input_tokens?"
+    }

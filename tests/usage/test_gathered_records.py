@@ -10,7 +10,8 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictError
 from faregate.credit.proof.verify import Verifier
 from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.recorder import IngestReport, UsageRecorder
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.reports import IngestReport
 from faregate.usage.values import FeatureKey, FeatureUsage
 from support.library import Library
 
@@ -100,10 +101,10 @@ async def test_call_that_cannot_be_written_fails_alone(library: Library, monkeyp
     write = UsageRecorder._subject_ids
 
     async def failing(self: UsageRecorder, session: Any, events: Any) -> Any:
-        events = list(events)
-        if any(event["user_id"] == "poison" for event in events):
+        users = set(events.values("user_id"))
+        if "poison" in users:
             raise RuntimeError("a defect")
-        if any(event["user_id"] == "away" for event in events):
+        if "away" in users:
             raise EngineUnavailableError("away")
         return await write(self, session, events)
 

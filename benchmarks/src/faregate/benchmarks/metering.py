@@ -10,7 +10,8 @@ from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
 from faregate.core.db.subjects import Subjects
-from faregate.usage.events.recorder import EventLike, IngestReport, UsageRecorder
+from faregate.usage.events.recorder import EventLike, UsageRecorder
+from faregate.usage.events.reports import IngestReport
 from faregate.usage.events.repository import EventRepository
 from faregate.usage.features.repository import DefinitionRepository
 from faregate.usage.price_book.event_prices import EventPrices

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from faregate.host.facade import Faregate
 from faregate.usage.accounts.organizations import Organization
-from faregate.usage.events.recorder import IngestReport
+from faregate.usage.events.reports import IngestReport
 from faregate.usage.service import UsageStory
 from faregate.usage.values import Feature, FeatureUsage
 

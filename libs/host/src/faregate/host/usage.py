@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from faregate.host.arguments import check_moment
-from faregate.usage.events.recorder import IngestReport, UsageRecorder
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.reports import IngestReport
 from faregate.usage.service import UsageService, UsageStory
 from faregate.usage.values import FeatureUsage
 

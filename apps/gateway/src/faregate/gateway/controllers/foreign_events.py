@@ -15,7 +15,7 @@ from faregate.gateway.http.envelope import json_bytes_response
 from faregate.gateway.http.operation import JSON, Call, Controller, operation
 from faregate.gateway.security.auth import Scope
 from faregate.usage.events.bodies import CLOUD_EVENT, CLOUD_EVENTS
-from faregate.usage.events.recorder import Rejected
+from faregate.usage.events.reports import Rejected
 from faregate.usage.foreign.cloud_events import binary_event, cloud_events_in, is_binary
 from faregate.usage.foreign.lago import lago_event, lago_events_in
 from faregate.usage.foreign.rules import ForeignEvent

@@ -10,7 +10,8 @@ from faregate.core.redaction.scrubbing import name_checked
 from faregate.core.values.fields import Body, JsonObject, LooseBody, Note
 from faregate.gateway.schemas.base import Answer
 from faregate.usage.events.history import EventFate
-from faregate.usage.events.recorder import REJECTIONS_LISTED, IngestReport
+from faregate.usage.events.recorder import REJECTIONS_LISTED
+from faregate.usage.events.reports import IngestReport
 
 __all__ = ["CorrectionBody", "FateAnswer", "FateQuery", "IngestAnswer", "fate_answer", "ingest_answer"]
 

@@ -47,8 +47,12 @@ join faregate.subject s using (external_id)
 """
 
 SUBJECT_NUMBERS = """
-select s.subject_id, s.external_id from faregate.subject s where s.external_id = any(cast(:ids as text[]))
+select array(
+  select s.subject_id from unnest(cast(:ids as text[])) with ordinality as wanted (id, place)
+  left join faregate.subject s on s.external_id = wanted.id
+  order by wanted.place) as numbers
 """
+"""The numbers in the order of the ids, null for those that are unknown: one value is read faster than thousands of rows."""
 
 SUBJECT_ADD = """
 insert into faregate.subject (external_id)

@@ -91,10 +91,9 @@ class Subjects:
     async def numbers(self, session: AsyncSession, external_ids: Iterable[str]) -> Mapping[str, int]:
         """Return the numbers of all of `external_ids`, adding the unknown ones; `ensure` for many ids at once."""
         ids = sorted(set(external_ids))
-        found: dict[str, int] = {
-            name: number for number, name in await self._database.rows(session, SUBJECT_NUMBERS, ids=ids)
-        }
-        missing = [external_id for external_id in ids if external_id not in found]
+        (row,) = await self._database.rows(session, SUBJECT_NUMBERS, ids=ids)
+        found: dict[str, int] = dict(zip(ids, row.numbers, strict=True))
+        missing = [name for name, number in found.items() if number is None]  # pyright: ignore[reportUnnecessaryComparison]
         if missing:
             added = await self.ensure(session, missing)
             found.update((name, subject.subject_id) for name, subject in added.items())

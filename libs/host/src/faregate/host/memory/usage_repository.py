@@ -13,8 +13,8 @@ from faregate.host.memory.database import MemoryDatabase
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.settled_events import SettledEvents
 from faregate.usage.credits_process.use_facts import NO_FACTS, UseFacts
+from faregate.usage.events.claims import claim_key
 from faregate.usage.events.repository import EventRepository
-from faregate.usage.events.rows import claim_key
 from faregate.usage.values import FeatureUsage, UsageLine
 from faregate.wire.credits import to_credits
 from faregate.wire.ids import organization_id_of

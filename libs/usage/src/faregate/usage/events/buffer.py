@@ -12,7 +12,8 @@ from typing import Self
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
 from faregate.usage.events.event import UsageEvent
-from faregate.usage.events.recorder import IngestReport, UsageRecorder
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.reports import IngestReport
 from faregate.usage.events.spool import EventSpool
 from faregate.wire.ids import new_uuid7
 

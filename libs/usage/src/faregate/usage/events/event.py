@@ -1,9 +1,8 @@
 """Usage events as callers report them, validated on creation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
-from types import GenericAlias
-from typing import Annotated, Any, Literal, NotRequired, Required, Self, cast
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -11,21 +10,16 @@ from pydantic import (
     Field,
     StrictInt,
     StrictStr,
-    TypeAdapter,
-    ValidationError,
     model_validator,
-    with_config,
 )
-from typing_extensions import TypedDict
 
 from faregate.core.errors import InvalidError
 from faregate.core.redaction.scrubbing import CREDENTIAL, credentials_in
 from faregate.core.values.fields import AtMost, Body, Metadata, OneOf
 from faregate.usage.events.terms import CORRECT_IT, RESERVED, is_reserved
-from faregate.wire.count_names import ALIASES, unknown_name
 from faregate.wire.ids import EXTERNAL_ID_PATTERN
 
-__all__ = ["Device", "EventFields", "KindName", "UsageEvent", "parse_events"]
+__all__ = ["NAMES", "Device", "EventFields", "KindName", "UsageEvent", "refusal_of"]
 
 Device = Literal["desktop", "mobile", "tablet", "bot", "server", "other"]
 KindName = Literal["request", "line", "meter"]
@@ -107,8 +101,8 @@ class UsageEvent(Body):
     @model_validator(mode="after")
     def _names_are_no_credentials(self) -> Self:
         """Check all names of the event together, as `parse_events` checks those of all its events."""
-        credentials = credentials_in({name for name in (*map(vars(self).get, _NAMES), *(self.tags or ())) if name})
-        refusal = _refusal(vars(self), credentials) if credentials else None
+        credentials = credentials_in({name for name in (*map(vars(self).get, NAMES), *(self.tags or ())) if name})
+        refusal = refusal_of(vars(self), credentials) if credentials else None
         if refusal is not None:
             raise ValueError(refusal.detail)
         return self
@@ -117,82 +111,17 @@ class UsageEvent(Body):
 EventFields = Mapping[str, Any]
 """The fields of an event after validation; a missing field is None (or 0, for tokens)."""
 
-_MANY_FIELDS = 64
-_TOO_MANY = f"event: has more than {_MANY_FIELDS} fields; put your own data into metadata or tags"
-
-_NAMES = (
+NAMES = (
     *("user_id", "service", "id", "source", "organization_id", "meter", "unit", "feature_key", "usage_key", "model"),
     "provider",
 )
+"""The fields whose values are names, which must not be credentials."""
 
 
-def _fields() -> TypeAdapter[list[EventFields]]:
-    """Return a validator like `UsageEvent` that returns dicts, because creating the objects takes half of the time."""
-    fields = {
-        name: Required[field.rebuild_annotation()] if field.is_required() else NotRequired[field.rebuild_annotation()]
-        for name, field in UsageEvent.model_fields.items()
-    }
-    make: Any = TypedDict
-    kind: Any = with_config(extra="forbid")(make("UsageEvent", fields))
-    form: Any = GenericAlias(list, (kind,))
-    return TypeAdapter(form)
-
-
-_EVENTS = _fields()
-
-
-def parse_events(items: Sequence[UsageEvent | EventFields | InvalidError]) -> list[EventFields | InvalidError]:
-    """Validate `items`; return, in order, the fields of each or why it is not valid. Errors are returned unchanged."""
-    parsed: list[EventFields | InvalidError] = [vars(item) if isinstance(item, UsageEvent) else item for item in items]
-    places = [number for number, item in enumerate(items) if not isinstance(item, UsageEvent | InvalidError)]
-    for number, found in zip(places, _validated([parsed[number] for number in places]), strict=True):
-        parsed[number] = found
-    return parsed
-
-
-def _validated(items: Sequence[Any]) -> list[EventFields | InvalidError]:
-    problems = {number: _TOO_MANY for number, item in enumerate(items) if len(item) > _MANY_FIELDS}
-    if problems:
-        few = iter(_validated([item for number, item in enumerate(items) if number not in problems]))
-        return [InvalidError(problems[number]) if number in problems else next(few) for number in range(len(items))]
-    try:
-        events = _EVENTS.validate_python(items)
-    except ValidationError as error:
-        renamed = [_without_aliases(item) for item in items]
-        if renamed != items:
-            return _validated(renamed)
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            where = problem["loc"]
-            name = str(where[1]) if len(where) > 1 else "event"
-            said = problem["msg"].removeprefix("Value error, ")
-            wrong = unknown_name(name, UsageEvent.model_fields) if problem["type"] == "extra_forbidden" else None
-            problems.setdefault(int(where[0]) if where else 0, wrong or f"{name}: {said}")
-        events = _EVENTS.validate_python([item for number, item in enumerate(items) if number not in problems])
-    checked = iter(_without_credentials(events))
-    return [InvalidError(problems[n]) if n in problems else next(checked) for n in range(len(items))]
-
-
-def _without_aliases(item: Any) -> Any:
-    """Return an event with aliases of its token counts renamed; called only for events that failed validation."""
-    if not isinstance(item, Mapping):
-        return item
-    fields = cast("Mapping[str, Any]", item)
-    renamed = {ALIASES.get(name, name): value for name, value in fields.items()}
-    return renamed if len(renamed) == len(fields) else fields
-
-
-def _without_credentials(events: list[EventFields]) -> Sequence[EventFields | InvalidError]:
-    names: set[Any] = {tag for event in events for tag in event.get("tags") or ()}
-    for event in events:
-        names.update(map(event.get, _NAMES))
-    names.discard(None)
-    credentials = credentials_in(names)
-    return [_refusal(event, credentials) or event for event in events] if credentials else events
-
-
-def _refusal(event: EventFields, credentials: set[str]) -> InvalidError | None:
+def refusal_of(event: EventFields, credentials: set[str]) -> InvalidError | None:
+    """Return the error of the first name of an event that is one of `credentials`."""
     tags = (("tags", tag) for tag in event.get("tags") or ())
-    for field, name in (*((field, event.get(field)) for field in _NAMES), *tags):
+    for field, name in (*((field, event.get(field)) for field in NAMES), *tags):
         if name in credentials:
             return InvalidError(f"{field}: {CREDENTIAL}")
     return None

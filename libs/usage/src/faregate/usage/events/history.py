@@ -13,12 +13,14 @@ from faregate.core.db.partitions import Month, Partitions
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError, RetryTransactionError
 from faregate.usage.errors import AlreadyCorrectedError, UnknownEventError
-from faregate.usage.events.event import UsageEvent, parse_events
+from faregate.usage.events.claims import claim_of
+from faregate.usage.events.event import UsageEvent
 from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key, settled_meaning
+from faregate.usage.events.parsing import parse_event
 from faregate.usage.events.recorder import UsageRecorder
 from faregate.usage.events.repository import EventRepository
-from faregate.usage.events.rows import RowMaker, TimeBounds, claim_of
+from faregate.usage.events.rows import RowMaker, TimeBounds
 from faregate.usage.events.terms import check_source
 from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire import exact_json
@@ -131,11 +133,9 @@ class EventHistory:
                 recorded by Faregate (refund or adjust its use).
         """
         check_source(source)
-        (fields,) = parse_events([event])
-        if isinstance(fields, InvalidError):
-            raise fields
+        fields = parse_event(event)
         parsed = event if isinstance(event, UsageEvent) else UsageEvent(**fields)
-        costs = await self._prices.costs([fields])
+        costs = await self._prices.costs([fields.get("model")])
         await self._correct(source, external_id, _Wanted(parsed, costs), reason, actor)
         return await self.fate(source, external_id)
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from faregate.core.errors import InvalidError
-from faregate.usage.events.event import EventFields
 from faregate.usage.pricing.event_costs import EventCosts
 
 __all__ = ["IEventPrices"]
@@ -13,6 +11,8 @@ __all__ = ["IEventPrices"]
 class IEventPrices(Protocol):
     """The price list in force, for events that name a model but no cost."""
 
-    async def costs(self, events: Iterable[EventFields | InvalidError]) -> EventCosts:
-        """Return what prices `events`, at most half a second old; called before the transaction that records them."""
+    async def costs(self, models: Iterable[str | None]) -> EventCosts:
+        """Return what prices events that name `models`, at most half a second old; called before the transaction that
+        records them.
+        """
         ...

@@ -1,11 +1,8 @@
 """Recording of usage events: validated, deduplicated, written by COPY."""
 
 import asyncio
-from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -18,16 +15,21 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.batcher import Batcher, bisect_failures
 from faregate.core.runtime.gc_tuning import gc_paused
-from faregate.usage.events.event import EventFields, UsageEvent, parse_events
+from faregate.usage.events.claims import claim_key
+from faregate.usage.events.column_rows import prepare_all
+from faregate.usage.events.event import UsageEvent
+from faregate.usage.events.groups import ParsedEvents
 from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key
+from faregate.usage.events.parsing import parse_events
+from faregate.usage.events.reports import IngestReport, RecordedItems, Rejected
 from faregate.usage.events.repository import EventRepository
-from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds, claim_key
+from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds
 from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire.exact_json import mended
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
-__all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "IngestReport", "Rejected", "UsageRecorder"]
+__all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "UsageRecorder"]
 
 BATCH_SIZE = 10_000
 REJECTIONS_LISTED = 100
@@ -37,74 +39,6 @@ _GATHERED_UP_TO = 50
 
 EventLike = UsageEvent | Mapping[str, Any] | InvalidError
 """An event, its fields, or the error of an item that could not be read, which is reported with the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An item that was not accepted: its index in the call, and why."""
-
-    index: int
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """Result of recording the items of a call. A duplicate is not an error: it already counts, and is not counted again.
-
-    Attributes:
-        rejected: the items that were not accepted, in order; for a stream only the first ones.
-        unlisted: the number of further items that were not accepted.
-    """
-
-    accepted: int = 0
-    duplicates: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    unlisted: int = 0
-
-    @property
-    def rejections(self) -> int:
-        """Number of items that were not accepted."""
-        return len(self.rejected) + self.unlisted
-
-    def shortened(self, listed: int) -> "IngestReport":
-        """Return the report with the first `listed` rejected items, and the number of the others."""
-        if len(self.rejected) <= listed:
-            return self
-        more = self.unlisted + len(self.rejected) - listed
-        return replace(self, rejected=self.rejected[:listed], unlisted=more)
-
-    @classmethod
-    def sum(cls, reports: Iterable[tuple[int, "IngestReport"]]) -> "IngestReport":
-        """Return the sum of reports, each with the index of its first item."""
-        accepted, duplicates, unlisted = 0, 0, 0
-        rejected: list[Rejected] = []
-        for offset, report in sorted(reports, key=itemgetter(0)):
-            accepted += report.accepted
-            duplicates += report.duplicates
-            unlisted += report.unlisted
-            rejected += [Rejected(item.index + offset, item.error) for item in report.rejected]
-        return cls(accepted, duplicates, tuple(rejected), unlisted)
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """Result of recording the items of one transaction.
-
-    Attributes:
-        read: the indexes of the items that are valid events, ascending.
-        new: the positions in `read` of the events that had not counted before, ascending.
-    """
-
-    read: Sequence[int]
-    new: Sequence[int]
-    rejected: Sequence[Rejected]
-
-    def report(self, first: int, end: int) -> IngestReport:
-        """Return the result of the items from `first` up to but not including `end`."""
-        begin, stop = bisect_left(self.read, first), bisect_left(self.read, end)
-        accepted = bisect_left(self.new, stop) - bisect_left(self.new, begin)
-        rejected = tuple(Rejected(r.index - first, r.error) for r in self.rejected if first <= r.index < end)
-        return IngestReport(accepted, stop - begin - accepted, rejected)
 
 
 class UsageRecorder:
@@ -201,53 +135,37 @@ class UsageRecorder:
     async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
         return _whole(await self._record_items(items), items)
 
-    async def _record_items(self, items: Sequence[EventLike]) -> _Recorded:
-        events, costs = await self._parsed(items)
-        return await self._database.run(lambda session: self._record(session, items, events, costs))
+    async def _record_items(self, items: Sequence[EventLike]) -> RecordedItems:
+        parsed, costs = await self._parsed(items)
+        return await self._database.run(lambda session: self._record(session, items, parsed, costs))
 
-    async def _parsed(self, items: Sequence[EventLike]) -> tuple[Sequence[EventFields | InvalidError], EventCosts]:
+    async def _parsed(self, items: Sequence[EventLike]) -> tuple[ParsedEvents, EventCosts]:
         """Validate the events; create missing partitions and load prices before a transaction begins."""
         with gc_paused():
-            events, bounds = parse_events(items), self.bounds
-        times = [time for event in events if not isinstance(event, InvalidError) and (time := event.get("time"))]
+            parsed, bounds = parse_events(items), self.bounds
+        times = [time for time in parsed.values("time") if time is not None]
         first, last = min(times, default=bounds.now), max(times, default=bounds.now)
         first, last = min(max(first, bounds.earliest), bounds.now), max(min(last, bounds.latest), bounds.now)
         await self._partitions.ensure(months_between(Month.of(first), Month.of(last)))
-        return events, await self._prices.costs(events)
+        return parsed, await self._prices.costs(parsed.values("model"))
 
     async def _record(
-        self,
-        session: AsyncSession,
-        items: Sequence[EventLike],
-        events: Sequence[EventFields | InvalidError],
-        costs: EventCosts,
-    ) -> _Recorded:
-        subjects, refused = await self._subject_ids(session, events)
+        self, session: AsyncSession, items: Sequence[EventLike], parsed: ParsedEvents, costs: EventCosts
+    ) -> RecordedItems:
+        subjects, refused = await self._subject_ids(session, parsed)
         with gc_paused():
-            accepted = _without(events, refused) if refused else events
-            prepared, read, rejected = self._prepared(accepted, RowMaker(subjects, self.bounds, costs))
+            accepted = parsed.without(refused) if refused else parsed
+            made = prepare_all(RowMaker(subjects, self.bounds, costs), accepted)
+            rejected = [
+                Rejected(place, found.detail) for place, found in enumerate(made) if isinstance(found, InvalidError)
+            ]
+            read = [place for place, found in enumerate(made) if not isinstance(found, InvalidError)]
+            prepared = [found for found in made if not isinstance(found, InvalidError)]
             fresh, claims = _first_of_each(prepared)
         if rejected:
             await self._remember(session, items, rejected)
         new = await self._write(session, prepared, fresh, claims) if prepared else ()
-        return _Recorded(read, new, rejected)
-
-    def _prepared(
-        self, events: Sequence[EventFields | InvalidError], maker: RowMaker
-    ) -> tuple[list[Prepared], list[int], list[Rejected]]:
-        prepared: list[Prepared] = []
-        read: list[int] = []
-        rejected: list[Rejected] = []
-        for index, event in enumerate(events):
-            if isinstance(event, InvalidError):
-                rejected.append(Rejected(index, event.detail))
-                continue
-            try:
-                prepared.append(maker.prepare(event))
-                read.append(index)
-            except InvalidError as error:
-                rejected.append(Rejected(index, error.detail))
-        return prepared, read, rejected
+        return RecordedItems(read, new, rejected)
 
     async def _write(
         self, session: AsyncSession, prepared: Sequence[Prepared], fresh: Sequence[int], claims: Sequence[bytes]
@@ -260,12 +178,11 @@ class UsageRecorder:
         return fresh
 
     async def _subject_ids(
-        self, session: AsyncSession, events: Iterable[EventFields | InvalidError]
+        self, session: AsyncSession, parsed: ParsedEvents
     ) -> tuple[Mapping[str, int], Mapping[str, InvalidError]]:
         """Return the subject ids of all users and organisations, and why some of them have none."""
-        good = [event for event in events if not isinstance(event, InvalidError)]
-        names = {event["user_id"] for event in good}
-        organizations = {event.get("organization_id") for event in good} - {None}
+        names = set(parsed.values("user_id"))
+        organizations = set(parsed.values("organization_id")) - {None}
         names.update(f"{ORGANIZATION_PREFIX}{organization}" for organization in organizations)
         refused = await self._subjects.refused(session, names)
         return await self._subjects.numbers(session, names - refused.keys()), refused
@@ -280,34 +197,22 @@ class UsageRecorder:
             await self._repository.reject(session, reasons)
 
 
-def _without(
-    events: Sequence[EventFields | InvalidError], refused: Mapping[str, InvalidError]
-) -> Sequence[EventFields | InvalidError]:
-    """Return the events; those of a refused user or organisation are replaced by the error."""
-
-    def checked(event: EventFields | InvalidError) -> EventFields | InvalidError:
-        if isinstance(event, InvalidError):
-            return event
-        organization = f"{ORGANIZATION_PREFIX}{event.get('organization_id')}"
-        return refused.get(event["user_id"]) or refused.get(organization) or event
-
-    return [checked(event) for event in events]
-
-
-def _whole(recorded: _Recorded, items: Sequence[EventLike]) -> IngestReport:
+def _whole(recorded: RecordedItems, items: Sequence[EventLike]) -> IngestReport:
     return recorded.report(0, len(items))
 
 
 def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[int], list[bytes]]:
     """Return the positions of the events without repetitions among themselves, and their claims, sorted."""
+    claims = [claim for _, wanted in prepared for claim in wanted]
+    if len(set(map(claim_key, claims))) == len(claims):
+        return range(len(prepared)), sorted(claims)
     seen: dict[bytes, bytes] = {}
     repeated: set[int] = set()
-    for number, (_, claims) in enumerate(prepared):
-        for claim in claims:
+    for number, (_, wanted) in enumerate(prepared):
+        for claim in wanted:
             if seen.setdefault(claim_key(claim), claim) is not claim:
                 repeated.add(number)
-    numbers = range(len(prepared))
-    return [number for number in numbers if number not in repeated] if repeated else numbers, sorted(seen.values())
+    return [number for number in range(len(prepared)) if number not in repeated], sorted(seen.values())
 
 
 def _name(item: EventLike) -> tuple[str | None, str | None]:

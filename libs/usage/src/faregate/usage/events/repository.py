@@ -9,8 +9,9 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
+from faregate.usage.events.claims import CLAIM_COLUMNS, claim_of
 from faregate.usage.events.copy_format import copy_body
-from faregate.usage.events.rows import CLAIM_COLUMNS, COLUMNS, claim_of
+from faregate.usage.events.rows import COLUMNS
 
 __all__ = ["COUNTED", "EventRepository"]
 

@@ -1,16 +1,15 @@
 """Conversion of an event to its database row. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from struct import Struct
 from typing import Any, cast
-from uuid import UUID
 
 from faregate.core.errors import InvalidError
-from faregate.core.values.uuids import uuid_of
-from faregate.usage.events.copy_format import NULL, big, integer, jsonb, micros, moment_of, numeric, small, text
+from faregate.usage.events.claims import claim_row
+from faregate.usage.events.copy_format import NULL, big, integer, jsonb, micros, numeric, small, text
 from faregate.usage.events.event import EventFields
 from faregate.usage.events.keys import identity_of
 from faregate.usage.events.terms import NOT_NEGATIVE, RESERVED, is_reserved
@@ -21,14 +20,19 @@ from faregate.wire import exact_json
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
 __all__ = [
-    "CLAIM_COLUMNS",
     "COLUMNS",
-    "Claim",
+    "COST_LIMIT",
+    "CREDITS_LIMIT",
+    "FIXED",
+    "NO_RARE",
+    "RARE",
+    "SHAPE",
+    "STATUSES",
+    "WIDTH",
     "Prepared",
     "RowMaker",
     "TimeBounds",
-    "claim_key",
-    "claim_of",
+    "rare",
 ]
 
 COLUMNS = (
@@ -50,9 +54,9 @@ COLUMNS = (
 )
 
 _KINDS = {"request": 0, "line": 1, "meter": 2}
-_STATUSES = {"success": 200, "ok": 200, "failed": 500, "error": 500}
-_CREDITS_LIMIT = 10**15
-_COST_LIMIT = 10**6 * PICO
+STATUSES = {"success": 200, "ok": 200, "failed": 500, "error": 500}
+CREDITS_LIMIT = 10**15
+COST_LIMIT = 10**6 * PICO
 _QUANTITY_LIMIT = 10**12
 
 
@@ -70,39 +74,18 @@ class TimeBounds:
         return cls(now, now - timedelta(days=late_days), now + timedelta(seconds=future_seconds))
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim on an identity: its key, and the event to which it belongs."""
+FIXED = Struct("!hihiqi16siqiqiqiqiq").pack
+SHAPE = ("kind", "meter", "service", "feature_key", "model", "provider", "country", "device", "source")
+WIDTH = len(COLUMNS)
+RARE = ("quantity", "unit", "tags", "metadata")
+NO_RARE = NULL * 3
 
-    key: UUID
-    event_key: UUID
-    subject_id: int
-    time: datetime
-
-
-CLAIM_COLUMNS = ("key", "event_key", "subject_id", "time")
-
-_CLAIM = Struct("!hi16si16siqiq")
-_FIXED = Struct("!hihiqi16siqiqiqiqiq").pack
-_SHAPE = ("kind", "meter", "service", "feature_key", "model", "provider", "country", "device", "source")
-_WIDTH = len(COLUMNS)
-_RARE = ("quantity", "unit", "tags", "metadata")
-_NO_RARE = NULL * 3
+PricedBy = tuple[str | None, int, int, datetime | None]
+"""What a price depends on, besides the model: provider, input and output tokens, and the time."""
 
 Prepared = tuple[bytes, tuple[bytes, ...]]
 """The row of an event in the order of `COLUMNS`, and the rows of the claims that must all be new for it to count; both in
 COPY format. Rows of claims sort like their keys."""
-
-
-def claim_key(row: bytes) -> bytes:
-    """Return the key of a claim's row."""
-    return row[6:22]
-
-
-def claim_of(row: bytes) -> Claim:
-    """Return the claim of a row."""
-    _, _, key, _, event, _, subject_id, _, time = _CLAIM.unpack(row)
-    return Claim(uuid_of(key), uuid_of(event), subject_id, moment_of(time))
 
 
 class RowMaker:
@@ -112,14 +95,15 @@ class RowMaker:
 
     Args:
         subjects: the subject ids of all users, and of organisations (with their prefix).
+        bounds: the accepted times.
         costs: prices events that name a model and no cost, and supplies the provider of a model if it is missing.
     """
 
     def __init__(self, subjects: Mapping[str, int], bounds: TimeBounds, costs: EventCosts) -> None:
-        self._subjects = subjects
+        self.subjects = subjects
         self._bounds = bounds
         self._costs = costs
-        self._earliest, self._latest, self._now = (micros(at) for at in (bounds.earliest, bounds.latest, bounds.now))
+        self.earliest, self.latest, self.now = (micros(at) for at in (bounds.earliest, bounds.latest, bounds.now))
         self._shapes: dict[tuple[Any, ...], tuple[bool, bytes]] = {}
 
     def prepare(self, event: EventFields, *, version: int = 0, key: bytes | None = None) -> Prepared:
@@ -129,46 +113,59 @@ class RowMaker:
             InvalidError: the event is not consistent, or its time is too long ago or in the future.
         """
         get = event.get
-        shape = tuple(map(get, _SHAPE))
-        counts_use, common = self._shapes.get(shape) or self._shape(shape)
+        shape = tuple(map(get, SHAPE))
+        counts_use, common = self.common(shape)
         at, user_id, usage_key, external_id = get("time"), event["user_id"], get("usage_key"), get("id")
-        time = self._now if at is None else micros(at)
-        if not self._earliest <= time <= self._latest:
+        time = self.now if at is None else micros(at)
+        if not self.earliest <= time <= self.latest:
             raise _time_error(cast("datetime", at), self._bounds)
         if user_id.startswith(ORGANIZATION_PREFIX):
             raise InvalidError("user_id must not begin with 'org:'; that names an organisation", param="user_id")
         identity, claims = identity_of(shape[-1], external_id, usage_key if counts_use else None)
-        subject, credits, status = self._subjects[user_id], _credits(get("credits")), get("status")
-        if get("input_tokens", 0) < 0 or get("output_tokens", 0) < 0:
+        subject, credits, status = self.subjects[user_id], _credits(get("credits")), get("status")
+        read, written = get("input_tokens", 0), get("output_tokens", 0)
+        if read < 0 or written < 0:
             raise InvalidError(f"input_tokens and output_tokens {NOT_NEGATIVE}", param="input_tokens")
         organization = get("organization_id")
-        fixed = _FIXED(
-            _WIDTH, 2, version, 8, time, 16, key or identity, 8, subject, 8, get("input_tokens", 0),
-            8, get("output_tokens", 0), 8, credits, 8, credits,
+        fixed = FIXED(
+            WIDTH, 2, version, 8, time, 16, key or identity, 8, subject, 8, read, 8, written, 8, credits, 8, credits,
         )  # fmt: skip
         row = (
             fixed,
             common,
             text(usage_key),
             text(external_id),
-            NULL if organization is None else big(self._subjects[ORGANIZATION_PREFIX + organization]),
-            big(self._cost(event, at or self._bounds.now)),
+            NULL if organization is None else big(self.subjects[ORGANIZATION_PREFIX + organization]),
+            big(self.cost(get("cost_usd"), get("model"), (get("provider"), read, written, at))),
             integer(get("latency_ms")),
-            small(_STATUSES[status] if isinstance(status, str) else status),
-            _NO_RARE if shape[1] is None and event.keys().isdisjoint(_RARE) else _rare(event),
+            small(STATUSES[status] if isinstance(status, str) else status),
+            NO_RARE
+            if shape[1] is None and event.keys().isdisjoint(RARE)
+            else rare(get("quantity"), get("unit"), get("tags"), get("metadata"), shape[1]),
         )
-        return b"".join(row), tuple([_CLAIM.pack(4, 16, one, 16, identity, 8, subject, 8, time) for one in claims])
+        return b"".join(row), tuple([claim_row(one, identity, subject, time) for one in claims])
 
-    def _cost(self, event: EventFields, at: datetime) -> int | None:
-        given, model = event.get("cost_usd"), event.get("model")
+    def cost(self, given: Decimal | int | None, model: str | None, event: PricedBy) -> int | None:
+        """Return the cost of an event in 10⁻¹² USD: as it is given, or from its tokens; None if neither says one.
+
+        Raises:
+            InvalidError: the given cost has too many decimal places, or is too large.
+        """
         if given is not None or model is None:
             return _cost(given)
-        counts = event.get("input_tokens", 0), event.get("output_tokens", 0)
-        cost = self._costs.cost(model, event.get("provider"), *counts, at)
-        return cost if cost is None or cost < _COST_LIMIT else None
+        provider, read, written, at = event
+        cost = self._costs.cost(model, provider, read, written, at or self._bounds.now)
+        return cost if cost is None or cost < COST_LIMIT else None
+
+    def common(self, shape: tuple[Any, ...]) -> tuple[bool, bytes]:
+        """Return whether events with these values of `SHAPE` are requests, and the part of the row that they all share.
+
+        Raises:
+            InvalidError: the values are not consistent.
+        """
+        return self._shapes.get(shape) or self._shape(shape)
 
     def _shape(self, shape: tuple[Any, ...]) -> tuple[bool, bytes]:
-        """Return whether events of this shape are requests, and the part of the row that they all share."""
         named, meter, service, feature_key, model, provider, country, device, source = shape
         kind = _KINDS[named] if named is not None else (0 if meter is None else 2)
         if (kind == 2) != (meter is not None):
@@ -196,11 +193,21 @@ class RowMaker:
         return made
 
 
-def _rare(event: EventFields) -> bytes:
-    tags, metadata = event.get("tags"), event.get("metadata")
+def rare(
+    quantity: Decimal | int | None,
+    unit: str | None,
+    tags: Sequence[str] | None,
+    metadata: Mapping[str, Any] | None,
+    meter: str | None,
+) -> bytes:
+    """Return the part of a row that few events fill: the values of `RARE`, converted to the meter's unit.
+
+    Raises:
+        InvalidError: the quantity does not fit the meter.
+    """
     return b"".join(
         (
-            numeric(_quantity(event)),
+            numeric(_quantity(quantity, unit, meter)),
             jsonb(exact_json.dumps(tags) if tags else None),
             jsonb(exact_json.dumps(metadata) if metadata else None),
         )
@@ -217,8 +224,7 @@ def _time_error(time: datetime, bounds: TimeBounds) -> InvalidError:
     return InvalidError(f"time {problem} (the operator's setting {setting} is the limit)", param="time")
 
 
-def _quantity(event: EventFields) -> Decimal | int | None:
-    quantity, meter, unit = event.get("quantity"), event.get("meter"), event.get("unit")
+def _quantity(quantity: Decimal | int | None, unit: str | None, meter: str | None) -> Decimal | int | None:
     if meter is None:
         if quantity is not None:
             raise InvalidError("quantity requires a meter; name it, e.g. 'api'", param="quantity")
@@ -252,7 +258,7 @@ def _credits(credits: Decimal | int | None) -> int:
         raise InvalidError("credits has more than 6 decimal places; round it", param="credits")
     if micros < 0:
         raise InvalidError(f"credits {NOT_NEGATIVE}", param="credits")
-    if micros >= _CREDITS_LIMIT:
+    if micros >= CREDITS_LIMIT:
         raise InvalidError("credits must be below 10⁹", param="credits")
     return micros
 
@@ -266,6 +272,6 @@ def _cost(cost_usd: Decimal | int | None) -> int | None:
         raise InvalidError("cost_usd has more than 12 decimal places; round it", param="cost_usd")
     if cost < 0:
         raise InvalidError(f"cost_usd {NOT_NEGATIVE}", param="cost_usd")
-    if cost >= _COST_LIMIT:
+    if cost >= COST_LIMIT:
         raise InvalidError("cost_usd must be below 10⁶", param="cost_usd")
     return cost

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError, InvalidError
-from faregate.usage.events.event import parse_events
 from faregate.usage.events.keys import event_key, use_key
-from faregate.usage.events.recorder import Rejected, UsageRecorder
+from faregate.usage.events.parsing import parse_event
+from faregate.usage.events.recorder import UsageRecorder
+from faregate.usage.events.reports import Rejected
 from faregate.usage.foreign.catalog import IngestRules
 from faregate.usage.foreign.mapping import Made, made_from, rule_for
 from faregate.usage.foreign.rules import ForeignEvent, IngestRule
@@ -101,9 +102,8 @@ class ForeignIngest:
         if rule is None or rule.action == "ignore":
             return Rehearsal(rule.name if rule is not None else None, None)
         made = made_from(event, rule)
-        for checked in parse_events([made.event]) if made.event is not None else ():
-            if isinstance(checked, InvalidError):
-                raise checked
+        if made.event is not None:
+            parse_event(made.event)
         return Rehearsal(rule.name, made)
 
     async def _translated(self, items: Sequence[Readable], spender: str | None) -> _Work:

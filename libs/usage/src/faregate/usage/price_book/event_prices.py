@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from faregate.core.errors import InvalidError
-from faregate.usage.events.event import EventFields
 from faregate.usage.price_book.service import PriceService
 from faregate.usage.pricing.event_costs import EventCosts
 
@@ -17,9 +15,9 @@ class EventPrices:
         self._prices = prices
         self._costs = EventCosts(prices.last)
 
-    async def costs(self, events: Iterable[EventFields | InvalidError]) -> EventCosts:
-        """Return what prices `events`; the price list is looked up if one of them names a model."""
-        if any(not isinstance(event, InvalidError) and event.get("model") is not None for event in events):
+    async def costs(self, models: Iterable[str | None]) -> EventCosts:
+        """Return what prices events that name `models`; the price list is looked up if there is one."""
+        if any(models):
             book = await self._prices.current()
             if self._costs.book is not book:
                 self._costs = EventCosts(book)
