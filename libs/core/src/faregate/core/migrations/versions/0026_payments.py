@@ -1,6 +1,6 @@
 """Purchases through Stripe, their events, saved payment methods; debts from reversed payments
 
-Revision: 0029, after 0025. Four new tables. `wallet` gets a column with a default, which changes no row, and a wider check of its
+Revision: 0026, after 0025. Four new tables. `wallet` gets a column with a default, which changes no row, and a wider check of its
 bounds: the table is locked while the check reads it (about a second for each million wallets).
 """
 
@@ -9,7 +9,7 @@ import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0029"
+revision = "0026"
 down_revision = "0025"
 branch_labels = None
 depends_on = None
