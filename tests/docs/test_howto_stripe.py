@@ -1,6 +1,8 @@
 """The how-to on selling credits: its settings are accepted, and its commands run against a server that speaks Stripe's calls."""
 
 import asyncio
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -30,7 +32,7 @@ def test_the_settings_and_the_event_types_of_the_page_are_accepted(monkeypatch: 
         monkeypatch.setenv(name, value)
     settings = load_settings()
 
-    assert (settings.top_up_provider, settings.packages["large"].credits) == ("stripe", 12000)
+    assert (settings.top_up_provider, settings.packages["large"].credits) == ("stripe", Decimal(12000))
     assert sorted(PAGE.block("text").text.split()) == list(EVENT_TYPES)
 
 
@@ -38,7 +40,7 @@ async def test_every_command_of_the_page_runs(database_url: str, monkeypatch: py
     require_program("curl", package="curl")
     packages, buy, shown, refund, events, sync = PAGE.blocks("bash")
     with stripe_server() as stripe:
-        environment = {
+        environment: dict[str, Any] = {
             **settings_of_page(),
             "FAREGATE_DATABASE_URL": database_url,
             "FAREGATE_STRIPE_API_KEY": API_KEY,

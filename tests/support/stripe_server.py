@@ -7,7 +7,7 @@ signed events; a test delivers them.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -214,7 +214,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
@@ -260,7 +260,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stripe_server() -> Iterator[StripeServer]:
+def stripe_server() -> Generator[StripeServer]:
     """Run the server on a free port."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.stripe = StripeServer(f"http://127.0.0.1:{server.server_address[1]}")
