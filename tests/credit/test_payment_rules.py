@@ -12,9 +12,9 @@ from faregate.credit.errors import WebhookSignatureError
 from faregate.credit.payments.facts_json import facts_from, facts_json
 from faregate.credit.payments.rules import (
     NO_FACTS,
-    Dispute,
+    DisputeFacts,
     PaymentFacts,
-    Refund,
+    RefundFacts,
     join,
     join_all,
     reversed_amount,
@@ -32,8 +32,8 @@ FACTS = st.builds(
     PaymentFacts,
     paid=st.sampled_from([0, 1000]),
     refunded=AMOUNTS,
-    refunds=st.dictionaries(NAMES, st.builds(Refund, amount=AMOUNTS, failed=st.booleans())),
-    disputes=st.dictionaries(NAMES, st.builds(Dispute, withdrawn=AMOUNTS, reinstated=AMOUNTS)),
+    refunds=st.dictionaries(NAMES, st.builds(RefundFacts, amount=AMOUNTS, failed=st.booleans())),
+    disputes=st.dictionaries(NAMES, st.builds(DisputeFacts, withdrawn=AMOUNTS, reinstated=AMOUNTS)),
     failed=st.booleans(),
     expired=st.booleans(),
 )

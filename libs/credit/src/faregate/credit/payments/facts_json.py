@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from faregate.credit.payments.rules import Dispute, PaymentFacts, Refund
+from faregate.credit.payments.rules import DisputeFacts, PaymentFacts, RefundFacts
 
 __all__ = ["facts_from", "facts_json"]
 
@@ -28,9 +28,9 @@ def facts_from(stored: Mapping[str, Any]) -> PaymentFacts:
     return PaymentFacts(
         paid=stored.get("paid", 0),
         refunded=stored.get("refunded", 0),
-        refunds={key: Refund(each["amount"], each["failed"]) for key, each in stored.get("refunds", {}).items()},
+        refunds={key: RefundFacts(each["amount"], each["failed"]) for key, each in stored.get("refunds", {}).items()},
         disputes={
-            key: Dispute(each["withdrawn"], each["reinstated"]) for key, each in stored.get("disputes", {}).items()
+            key: DisputeFacts(each["withdrawn"], each["reinstated"]) for key, each in stored.get("disputes", {}).items()
         },
         failed=stored.get("failed", False),
         expired=stored.get("expired", False),

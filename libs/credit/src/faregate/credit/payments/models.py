@@ -1,4 +1,7 @@
-"""Tables of payments; credits are integer micro-credits, money is in the smallest unit of the currency."""
+"""Tables of payments.
+
+Credits are integer micro-credits, money is in the smallest unit of the currency.
+"""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Payment of automatic top-ups from the payment method that the owner has saved at Stripe."""
+"""Payment of automatic top-ups from a payment method saved at Stripe."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,7 +11,7 @@ from faregate.credit.payments.packages import Packages
 from faregate.credit.payments.repository import NewPurchase, PurchaseRepository, StoredPurchase
 from faregate.credit.payments.rules import PaymentFacts
 from faregate.credit.payments.service import PaymentService
-from faregate.credit.payments.stripe_api import Charge, StripeApi
+from faregate.credit.payments.stripe_api import PaymentAttempt, StripeApi
 from faregate.credit.payments.values import PaymentEvent
 from faregate.wire.credits import to_micros
 
@@ -80,8 +80,8 @@ class StripeProvider:
         )
         return await self._purchases.add(session, new), customer, method, False
 
-    async def _charge(self, purchase: StoredPurchase, customer: str, method: str, *, known: bool) -> Charge:
-        """Charge the payment method, unless an earlier call has done so."""
+    async def _charge(self, purchase: StoredPurchase, customer: str, method: str, *, known: bool) -> PaymentAttempt:
+        """PaymentAttempt the payment method, unless an earlier call has done so."""
         if purchase.payment_intent is not None:
             return await self._stripe.retrieve(purchase.payment_intent)
         if known:
@@ -90,7 +90,7 @@ class StripeProvider:
                 return found
         return await self._stripe.charge(purchase.purchase_id, amount=purchase.amount, customer=customer, method=method)
 
-    async def _note(self, purchase: StoredPurchase, charge: Charge | None, failure: str | None) -> None:
+    async def _note(self, purchase: StoredPurchase, charge: PaymentAttempt | None, failure: str | None) -> None:
         """Take what Stripe answered as an event of the purchase."""
         intent = charge.payment_intent if charge is not None else None
         paid = charge.paid if charge is not None else 0

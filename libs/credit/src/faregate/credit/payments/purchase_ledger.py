@@ -1,4 +1,4 @@
-"""Moves the ledger of one purchase to what the facts of its payment say."""
+"""Transfers of one purchase, as the facts of its payment demand."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Reducer of payment events: what all events seen so far say about one purchase.
+"""Reducer of payment events: what they say together of a purchase.
 
 Stripe delivers events late, twice and in any order. `PaymentFacts` are therefore a join-semilattice: `join` is commutative,
 associative and idempotent, so that the facts of a set of events do not depend on how the set was delivered. What the ledger
@@ -15,10 +15,10 @@ from typing import TypeVar
 
 __all__ = [
     "NO_FACTS",
-    "Dispute",
+    "DisputeFacts",
     "PaymentFacts",
     "PurchaseStatus",
-    "Refund",
+    "RefundFacts",
     "join",
     "join_all",
     "minor_units",
@@ -27,7 +27,7 @@ __all__ = [
     "status_of",
 ]
 
-V = TypeVar("V", "Refund", "Dispute")
+V = TypeVar("V", "RefundFacts", "DisputeFacts")
 
 _CENTS = 100
 
@@ -49,19 +49,19 @@ class PurchaseStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refund:
+class RefundFacts:
     """One refund; a refund that failed or was canceled stays so."""
 
     amount: int
     failed: bool = False
 
-    def joined(self, other: "Refund") -> "Refund":
+    def joined(self, other: "RefundFacts") -> "RefundFacts":
         """Return what both say."""
-        return Refund(max(self.amount, other.amount), self.failed or other.failed)
+        return RefundFacts(max(self.amount, other.amount), self.failed or other.failed)
 
 
 @dataclass(frozen=True, slots=True)
-class Dispute:
+class DisputeFacts:
     """One dispute: what the bank has withdrawn, and what it has reinstated. Both only grow."""
 
     withdrawn: int = 0
@@ -72,16 +72,16 @@ class Dispute:
         """What is withdrawn now."""
         return max(0, self.withdrawn - self.reinstated)
 
-    def joined(self, other: "Dispute") -> "Dispute":
+    def joined(self, other: "DisputeFacts") -> "DisputeFacts":
         """Return what both say."""
-        return Dispute(max(self.withdrawn, other.withdrawn), max(self.reinstated, other.reinstated))
+        return DisputeFacts(max(self.withdrawn, other.withdrawn), max(self.reinstated, other.reinstated))
 
 
-def _none() -> Mapping[str, Refund]:
+def _none() -> Mapping[str, RefundFacts]:
     return MappingProxyType({})
 
 
-def _no_disputes() -> Mapping[str, Dispute]:
+def _no_disputes() -> Mapping[str, DisputeFacts]:
     return MappingProxyType({})
 
 
@@ -98,8 +98,8 @@ class PaymentFacts:
 
     paid: int = 0
     refunded: int = 0
-    refunds: Mapping[str, Refund] = field(default_factory=_none)
-    disputes: Mapping[str, Dispute] = field(default_factory=_no_disputes)
+    refunds: Mapping[str, RefundFacts] = field(default_factory=_none)
+    disputes: Mapping[str, DisputeFacts] = field(default_factory=_no_disputes)
     failed: bool = False
     expired: bool = False
 

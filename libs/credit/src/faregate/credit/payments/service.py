@@ -1,4 +1,4 @@
-"""Payment service: each event of Stripe moves the ledger to what all events so far say."""
+"""Payment service: events of Stripe, and the purchases that they move."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,7 +1,9 @@
-"""Client of Stripe's API: checkouts, charges of saved payment methods, refunds, past events.
+"""Client of Stripe's API: checkouts, charges, refunds, past events.
 
 Stripe's own library runs in a thread: with it alone (no second HTTP library), only its synchronous client works.
 """
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ from faregate.credit.payments.values import Checkout
 if TYPE_CHECKING:
     from stripe import PaymentIntent, RequestsClient, StripeClient
 
-__all__ = ["Charge", "StripeApi"]
+__all__ = ["PaymentAttempt", "StripeApi"]
 
 log = get_logger(__name__)
 
@@ -33,7 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class PaymentAttempt:
     """One attempt to charge a saved payment method; `paid` is what was received, in cents."""
 
     payment_intent: str
@@ -95,8 +97,8 @@ class StripeApi:
         found = await self._call(lambda client: client.v1.checkout.sessions.create(params, options))
         return Checkout(found.id, found.url or "", _EPOCH + timedelta(seconds=found.expires_at))
 
-    async def charge(self, purchase_id: UUID, *, amount: int, customer: str, method: str) -> Charge:
-        """Charge a saved payment method without its owner being there.
+    async def charge(self, purchase_id: UUID, *, amount: int, customer: str, method: str) -> PaymentAttempt:
+        """PaymentAttempt a saved payment method without its owner being there.
 
         Raises:
             PaymentDeclinedError: the payment was declined, or needs its owner.
@@ -113,18 +115,18 @@ class StripeApi:
         options = _options(f"charge-{purchase_id}")
         return _charge(await self._call(lambda client: client.v1.payment_intents.create(params, options)))
 
-    async def retrieve(self, payment_intent: str) -> Charge:
+    async def retrieve(self, payment_intent: str) -> PaymentAttempt:
         """Return a payment as it is now."""
         return _charge(await self._call(lambda client: client.v1.payment_intents.retrieve(payment_intent)))
 
-    async def find_charge(self, purchase_id: UUID, *, customer: str, since: datetime) -> Charge | None:
+    async def find_charge(self, purchase_id: UUID, *, customer: str, since: datetime) -> PaymentAttempt | None:
         """Return the payment of a purchase among the customer's payments since `since`.
 
         Stripe forgets idempotency keys after a day; this finds a payment whose answer was lost before.
         """
         params: Any = {"customer": customer, "created": _since(since), "limit": _PAGE}
 
-        def search(client: "StripeClient") -> "PaymentIntent | None":
+        def search(client: StripeClient) -> PaymentIntent | None:
             found = client.v1.payment_intents.list(params).auto_paging_iter()
             named = str(purchase_id)
             return next((each for each in found if each.metadata.to_dict().get(PURCHASE_KEY) == named), None)
@@ -145,12 +147,12 @@ class StripeApi:
         """Return the events since `since` that concern purchases, the oldest first; Stripe keeps them for 30 days."""
         params: Any = {"created": _since(since), "types": list(EVENT_TYPES), "limit": _PAGE}
 
-        def read(client: "StripeClient") -> list[Mapping[str, Any]]:
+        def read(client: StripeClient) -> list[Mapping[str, Any]]:
             return [each.to_dict() for each in client.v1.events.list(params).auto_paging_iter()]
 
         return list(reversed(await self._call(read)))
 
-    async def _call(self, work: "Callable[[StripeClient], T]") -> T:
+    async def _call(self, work: Callable[[StripeClient], T]) -> T:
         """Call Stripe in a thread, and translate its errors."""
         client, connections = self._client
         import stripe
@@ -173,7 +175,7 @@ class StripeApi:
             ) from error
 
     @cached_property
-    def _client(self) -> "tuple[StripeClient, RequestsClient]":
+    def _client(self) -> tuple[StripeClient, RequestsClient]:
         if self._api_key is None:
             raise PaymentsOffError("FAREGATE_STRIPE_API_KEY")
         try:
@@ -194,8 +196,8 @@ def _options(key: str) -> Any:
     return {"idempotency_key": f"faregate-{key}"}
 
 
-def _charge(intent: "PaymentIntent") -> Charge:
-    return Charge(intent.id, intent.status, intent.amount_received if intent.status == "succeeded" else 0)
+def _charge(intent: PaymentIntent) -> PaymentAttempt:
+    return PaymentAttempt(intent.id, intent.status, intent.amount_received if intent.status == "succeeded" else 0)
 
 
 def _reason(code: str | None, message: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Reader of Stripe's events: the facts of each type that concerns a purchase.
+"""Reader of Stripe's events: the facts of each type.
 
 Only what is needed is read and kept: ids, amounts and outcomes, nothing about the person who pays.
 """
@@ -10,7 +10,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from faregate.core.errors import MalformedError
-from faregate.credit.payments.rules import Dispute, PaymentFacts, Refund, share_of
+from faregate.credit.payments.rules import DisputeFacts, PaymentFacts, RefundFacts, share_of
 from faregate.credit.payments.values import PaymentEvent, SavedMethod
 
 __all__ = ["EVENT_TYPES", "PURCHASE_KEY", "read_event"]
@@ -92,7 +92,7 @@ def _charge(found: Fields) -> _Said:
 
 def _refund(found: Fields) -> _Said:
     failed = found.get("status") in {"failed", "canceled"}
-    refunds = {_text(found, "id"): Refund(_whole(found, "amount"), failed)}
+    refunds = {_text(found, "id"): RefundFacts(_whole(found, "amount"), failed)}
     return _Said(PaymentFacts(refunds=refunds), _id(found, "payment_intent"))
 
 
@@ -105,22 +105,22 @@ def _dispute(found: Fields) -> _Said:
     out, back = -sum(each for each in moved if each < 0), sum(each for each in moved if each > 0)
     withdrawn = amount if out or found.get("status") == "lost" else 0
     reinstated = share_of(amount, back, out or amount)
-    disputes = {_text(found, "id"): Dispute(max(withdrawn, reinstated), reinstated)}
+    disputes = {_text(found, "id"): DisputeFacts(max(withdrawn, reinstated), reinstated)}
     return _Said(PaymentFacts(disputes=disputes), _id(found, "payment_intent"))
 
 
 def _withdrawn(found: Fields) -> _Said:
-    return _at_least(found, Dispute(withdrawn=_whole(found, "amount")))
+    return _at_least(found, DisputeFacts(withdrawn=_whole(found, "amount")))
 
 
 def _reinstated(found: Fields) -> _Said:
     """Read a reinstatement; without balance transactions it is one of the whole amount."""
     amount = _whole(found, "amount")
     listed = bool(found.get("balance_transactions"))
-    return _at_least(found, Dispute(withdrawn=amount, reinstated=0 if listed else amount))
+    return _at_least(found, DisputeFacts(withdrawn=amount, reinstated=0 if listed else amount))
 
 
-def _at_least(found: Fields, dispute: Dispute) -> _Said:
+def _at_least(found: Fields, dispute: DisputeFacts) -> _Said:
     said = _dispute(found)
     disputes = {key: known.joined(dispute) for key, known in said.facts.disputes.items()}
     return _Said(PaymentFacts(disputes=disputes), said.payment_intent)
