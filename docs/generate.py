@@ -13,6 +13,7 @@ from generating.python_page import python_page
 
 from faregate.core.settings import Settings, isolated_settings, variable_names
 from faregate.gateway.container import GatewayContainer
+from faregate.gateway.graphql.schema import schema_text
 from faregate.gateway.http.error_pages import markdown
 from faregate.gateway.http.operation import Operation, operations_of
 from faregate.gateway.http.personal import Personal
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "bi.md": bi_page(),
         REFERENCE / "python.md": python_page(),
+        REFERENCE / "schema.graphql": schema_text(),
         ASSETS / "architecture.svg": architecture_picture(),
         ASSETS / "settlement.svg": settlement_picture(),
     }

@@ -32,6 +32,7 @@ UNNOTED_CHANGES = {
         ("ingest.take_events", "ingest.take_batch", "ingest.take_traces", "ingest.take_logs", "ingest.take_metrics"),
         "events keep their own fate, and the ledger what was charged; the rules that decide are noted",
     ),
+    "graphql.post": "it only reads; the reads within it are recorded under their own names",
     "ingest-rules.try_rule": "it changes nothing",
     "feature-usage-logs.record": "the logs themselves",
     "prices.quote": "it changes nothing",
@@ -101,6 +102,7 @@ UNNOTED_READS = {
     "usage-events.fate": "one event, by a name that only its sender knows",
     "quotas.get_quota": "a limit, by its id",
     "quotas.quota_status": "a limit and how it stands, by its id",
+    "graphql.get": "the reads within it are recorded under their own names",
     "audit.search": "it would note itself for ever",
 }
 

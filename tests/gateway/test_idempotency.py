@@ -213,6 +213,7 @@ MAKES_NOTHING = {
     "payments.open_checkout",  # its key stands for the purchase, without a transaction that waits for Stripe
     "payments.receive_event",
     "portal.buy",
+    "graphql.post",
     "credits-process.extend",
     "credits-process.void",
     "usage-events.correct",

@@ -21,6 +21,7 @@ ODD = ["auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|1", "ada+test@x.de", "a/
 
 ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/credits-process/{usage_key}": (None, 200, "usage_key"),
+    "GET /api/usage/{usage_key}": (None, 200, "usage_key"),
     "GET /api/features/{key}": (None, 200, "key"),
     "PUT /api/features/{key}": ({"strategy": "free"}, 200, "key"),
     "DELETE /api/features/{key}": (None, 200, "key"),

@@ -196,6 +196,7 @@ TOLD_TO_ANALYSTS = {
     "quotas.quota_status": "addresses that alerts go to",
     "quotas.check_quotas": "addresses that alerts go to",
     "usage.list_usages": "metadata of uses",
+    "usage.get_use": "metadata of the use, reasons of its transactions",
     "usage-events.fate": "reasons of corrections",
     "analytics.stream": "e-mail address beside the figures of a user",
     "views.list_views": "names and filters of saved views",

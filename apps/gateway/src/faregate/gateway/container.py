@@ -3,12 +3,17 @@
 It is the only module of the gateway that imports all libraries.
 """
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 from dependency_injector import providers
 
+from faregate.core.access.audit import AuditLog
 from faregate.core.access.key_store import KeyStore
 from faregate.core.access.portal_links import PortalLinks
 from faregate.core.access.web_sessions import WebSessionStore
-from faregate.core.errors import ConfigurationError
+from faregate.core.db.database import Database
+from faregate.core.errors import ConfigurationError, MissingExtraError
 from faregate.core.settings import Settings
 from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
@@ -24,6 +29,7 @@ from faregate.gateway.controllers.feature_logs import FeatureLogsController
 from faregate.gateway.controllers.features import FeaturesController
 from faregate.gateway.controllers.feedback import FeedbackController
 from faregate.gateway.controllers.foreign_events import ForeignEventsController
+from faregate.gateway.controllers.graphql import GraphqlController
 from faregate.gateway.controllers.health import HealthController
 from faregate.gateway.controllers.ingest_rules import IngestRulesController
 from faregate.gateway.controllers.insights import InsightsController
@@ -54,6 +60,8 @@ from faregate.gateway.cycles.routes import CyclesRoutes
 from faregate.gateway.cycles.service import CyclesService
 from faregate.gateway.dashboard.oidc import OidcClient
 from faregate.gateway.dashboard.oidc_sign_in import OidcSignIn
+from faregate.gateway.graphql.documents import Documents, registered_queries
+from faregate.gateway.graphql.services import GraphServices
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
@@ -67,6 +75,9 @@ from faregate.gateway.security.jwks import KeySet
 from faregate.gateway.security.sessions import SessionAuthenticator
 from faregate.gateway.security.tokens import SecretSource, TokenRules, Tokens
 from faregate.host.container import FaregateContainer
+
+if TYPE_CHECKING:
+    from faregate.gateway.graphql.service import GraphService
 
 __all__ = ["GatewayContainer"]
 
@@ -109,6 +120,36 @@ def make_oidc(settings: Settings) -> OidcClient | None:
     secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None
     return OidcClient(
         settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_scopes, settings.jwt_algorithms
+    )
+
+
+def make_graphql(
+    documents: Documents,
+    services: GraphServices,
+    limiter: RateLimiter,
+    database: Database,
+    audit: AuditLog,
+    settings: Settings,
+) -> "GraphService":
+    """Return the service of GraphQL requests.
+
+    Raises:
+        MissingExtraError: the extra `graphql` is not installed.
+    """
+    if find_spec("strawberry") is None:
+        raise MissingExtraError("/graphql", "graphql")
+    from faregate.gateway.graphql.schema import graph_schema  # of the extra, and slow to import
+    from faregate.gateway.graphql.service import GraphService
+
+    return GraphService(
+        graph_schema(),
+        documents,
+        services,
+        limiter,
+        database,
+        audit,
+        cost_limit=settings.graphql_cost_limit,
+        timeout_seconds=settings.graphql_timeout_seconds,
     )
 
 
@@ -298,6 +339,31 @@ class GatewayContainer(FaregateContainer):
         host.database,
         host.idempotency,
     )
+    graphql: providers.Provider["GraphService"] = providers.Singleton(
+        make_graphql,
+        providers.Singleton(
+            Documents,
+            providers.Callable(registered_queries, host.settings.provided.graphql_queries),
+            only_registered=host.settings.provided.graphql_registered_only,
+        ),
+        providers.Singleton(
+            GraphServices,
+            wallets=host.wallets,
+            many_wallets=host.many_wallets,
+            usage=host.usage_service,
+            many_uses=host.many_uses,
+            stories=host.stories,
+            analytics=host.questions,
+            patterns=host.patterns,
+            clock=host.clock,
+            credit_price_usd=host.settings.provided.credit_price_usd,
+        ),
+        limiter,
+        host.database,
+        host.audit,
+        host.settings,
+    )
+    graphql_controller: providers.Provider[GraphqlController] = providers.Singleton(GraphqlController, graphql.provider)
     controllers: providers.Provider[list[Controller]] = providers.List(
         credits_process_controller,
         leases_controller,
@@ -339,4 +405,5 @@ class GatewayContainer(FaregateContainer):
         portal_links_controller,
         portal_payments_controller,
         payments_controller,
+        graphql_controller,
     )

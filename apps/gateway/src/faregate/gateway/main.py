@@ -21,6 +21,7 @@ from faregate.gateway.container import GatewayContainer
 from faregate.gateway.dashboard.pages import dashboard_routes
 from faregate.gateway.dashboard.portal_page import portal_routes
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
+from faregate.gateway.graphql.explorer import explorer_routes
 from faregate.gateway.http.cross_origin import cross_origin
 from faregate.gateway.http.envelope import failure
 from faregate.gateway.http.operation import Controller, Operation, operations_of
@@ -50,6 +51,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
             *container.dispatcher().routes(controllers),
             *container.cycles().routes(),
             *documentation_routes(_operations(controllers)),
+            *explorer_routes(),
             *container.oidc_sign_in().routes(),
             *portal_routes(container.portal_links()),
             *dashboard_routes(oidc=settings.oidc_issuer is not None),

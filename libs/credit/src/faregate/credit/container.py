@@ -23,6 +23,7 @@ from faregate.credit.payments.stripe_inbox import StripeInbox
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.accounting import AccountingService
 from faregate.credit.services.bookkeeping import Bookkeeping
+from faregate.credit.services.bulk_reads import BulkReads
 from faregate.credit.services.corrections import CorrectionService
 from faregate.credit.services.credits import CreditService
 from faregate.credit.services.gauges import LedgerGauges
@@ -72,7 +73,8 @@ class CreditContainer(containers.DeclarativeContainer):
 
     Requires `settings`, `database`, `subjects`, `outbox` and `progress`. Optional: `top_up_provider`, `announcer` and
     `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `payments`,
-    `checkouts`, `stripe_inbox`, `openings`, `lookups`, `gauges` and `verifier`.
+    `checkouts`, `stripe_inbox`, `openings`, `lookups`, `bulk_reads`, `gauges` and
+    `verifier`.
 
     `clock` is for simulations; if it is None, the database's clock is used.
     """
@@ -167,5 +169,6 @@ class CreditContainer(containers.DeclarativeContainer):
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
     lookups: providers.Provider[LedgerLookups] = providers.Singleton(LedgerLookups, database, repository)
+    bulk_reads: providers.Provider[BulkReads] = providers.Singleton(BulkReads, database, repository, ledger_session)
     gauges: providers.Provider[LedgerGauges] = providers.Singleton(LedgerGauges, database)
     verifier: providers.Provider[Verifier] = providers.Singleton(Verifier, database)

@@ -39,6 +39,17 @@ _CONDITIONS = {
 
 _NEWEST = "order by l.logged_at desc, l.log_id desc limit :limit"
 
+_OF_USES = f"""
+select {FIELDS} from (
+  select l.* from unnest(cast(:keys as text[]), cast(:users as text[])) as wanted (usage_key, user_id)
+  join faregate.subject u on u.external_id = wanted.user_id
+  cross join lateral (
+    select l.* from faregate.feature_log l
+    where l.usage_key = wanted.usage_key and l.subject_id = u.subject_id and l.deleted_at is null {_NEWEST}
+  ) l
+) l {NAMES} order by l.logged_at desc, l.log_id desc
+"""  # noqa: S608
+
 
 class LogSearch:
     """Finds logs."""
@@ -64,6 +75,11 @@ class LogSearch:
             return ()
         sql = _statement(values, routes, deleted=wanted.deleted)
         return await self._database.rows(session, sql, **values, **_route_parameters(routes), limit=limit)
+
+    async def of_uses(self, session: AsyncSession, uses: Sequence[tuple[str, str]], *, limit: int) -> Sequence[Any]:
+        """Return the newest `limit` rows of each of these uses (usage key, user), without bodies."""
+        keys, users = [key for key, _ in uses], [user for _, user in uses]
+        return await self._database.rows(session, _OF_USES, keys=keys, users=users, limit=limit)
 
     async def _matching(self, session: AsyncSession, wanted: LogFilter, values: dict[str, Any]) -> list[int] | None:
         """Return the routes of the filter; None for all. A text that is the name of a status becomes that filter."""

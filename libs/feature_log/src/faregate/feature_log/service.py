@@ -37,6 +37,8 @@ from faregate.wire.ids import is_reserved
 
 __all__ = ["FeatureLogService"]
 
+_LOGS_PER_USE = 100
+
 
 class FeatureLogService:
     """Records requests to features and their outcomes; used by the queue and by HTTP."""
@@ -118,9 +120,18 @@ class FeatureLogService:
         """
         async with self._database.transaction(read_only=True) as session:
             rows = await self._search.find(
-                session, LogFilter(usage_key=usage_key, user_id=user_id), before=None, limit=100
+                session, LogFilter(usage_key=usage_key, user_id=user_id), before=None, limit=_LOGS_PER_USE
             )
         return [self._log(row, with_bodies=False, with_email=False) for row in rows]
+
+    async def of_usages(self, uses: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[FeatureLog]]:
+        """Return what `of_usage` returns for each of these uses (usage key, user), by usage key, in one statement."""
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._search.of_uses(session, uses, limit=_LOGS_PER_USE)
+        found: dict[str, list[FeatureLog]] = {}
+        for row in rows:
+            found.setdefault(row.usage_key, []).append(self._log(row, with_bodies=False, with_email=False))
+        return found
 
     async def hide(self, ids: Sequence[UUID], *, actor: str, noted: bool = False) -> Sequence[UUID]:
         """Delete softly: the logs are no longer found, and are removed with their month. Return the ids of those that existed.

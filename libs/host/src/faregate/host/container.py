@@ -23,8 +23,10 @@ from faregate.credit.container import CreditContainer
 from faregate.credit.services.personal_data import CREDIT_ERASURES, CREDIT_EXPORTS
 from faregate.feature_log.container import FeatureLogContainer
 from faregate.feature_log.privacy import PrivacyService
+from faregate.usage.accounts.many_wallets import ManyWallets
 from faregate.usage.accounts.personal_data import USAGE_ERASURES, USAGE_EXPORTS
 from faregate.usage.container import UsageContainer
+from faregate.usage.credits_process.many_uses import ManyUses
 from faregate.usage.interfaces import IFeatureStrategy
 
 __all__ = ["FaregateContainer"]
@@ -227,6 +229,12 @@ class FaregateContainer(containers.DeclarativeContainer):
     capacity = operations.container.capacity
     operations_jobs = operations.container.jobs
 
+    many_uses: providers.Provider[ManyUses] = providers.Singleton(
+        ManyUses, database, credits, credit.container.bulk_reads, usage.container.repository
+    )
+    many_wallets: providers.Provider[ManyWallets] = providers.Singleton(
+        ManyWallets, database, credit.container.bulk_reads, usage.container.members
+    )
     stories: providers.Provider[Storyteller] = providers.Singleton(Storyteller, database, clock, usage_service, logs)
     privacy: providers.Provider[PrivacyService] = providers.Singleton(
         PrivacyService,

@@ -6,14 +6,23 @@ from faregate.credit.errors import (
     HoldMismatchError,
     InsufficientCreditsError,
     SpendingLimitError,
+    UnknownUsageKeyError,
     UsageKeyConflictError,
     WalletClosedError,
     WalletFrozenError,
+    unknown_usage_key,
 )
 from faregate.gateway.http.operation import Audit, Call, Controller, Page, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.prices import DebitBody
-from faregate.gateway.schemas.usage import FeatureUsageAnswer, RecordUsageBody, UsageQuery, usage_answer
+from faregate.gateway.schemas.usage import (
+    FeatureUsageAnswer,
+    RecordUsageBody,
+    UsageQuery,
+    UseStoryAnswer,
+    usage_answer,
+    use_story_answer,
+)
 from faregate.gateway.security.auth import Scope
 from faregate.usage.errors import (
     FeatureInactiveError,
@@ -106,7 +115,10 @@ class UsageController(Controller):
         scope=Scope.USAGE_READ,
         own="user_id",
         answer=list[FeatureUsageAnswer],
-        links={"status": link("credits-process.story", path={"usage_key": "0/usage_key"})},
+        links={
+            "status": link("credits-process.story", path={"usage_key": "0/usage_key"}),
+            "read": link("usage.get_use", path={"usage_key": "0/usage_key"}),
+        },
         audit=Audit.PERSONAL,
     )
     async def list_usages(self, query: UsageQuery) -> Page:
@@ -126,3 +138,19 @@ class UsageController(Controller):
         more = len(usages) == query.limit
         cursor = cursor_of(usages[-1].started_at, usages[-1].usage_key) if more else None
         return Page([usage_answer(usage) for usage in usages], cursor)
+
+    @operation(
+        "GET",
+        "/api/usage/{usage_key}",
+        scope=Scope.USAGE_READ,
+        own="me",
+        answer=UseStoryAnswer,
+        errors=(UnknownUsageKeyError,),
+        audit=Audit.PERSONAL,
+    )
+    async def get_use(self, call: Call, usage_key: str) -> UseStoryAnswer:
+        """Return one use: hold, outcome, lines and transactions, without the seller's costs."""
+        found = await self._usage.story(usage_key)
+        if not call.principal.may(Scope.USAGE_READ) and found.user_id != call.principal.user_id:
+            raise unknown_usage_key(usage_key)
+        return use_story_answer(found)

@@ -19,7 +19,7 @@ from faregate.gateway.security.auth import Principal, Scope
 from faregate.gateway.security.client_address import address_of
 from faregate.wire import exact_json
 
-__all__ = ["Auditor"]
+__all__ = ["Auditor", "look_deed", "reads_of_others"]
 
 _DAILY_WORK = frozenset({Scope.CREDITS_PROCESS, Scope.USAGE_WRITE, Scope.LOGS_WRITE, None})
 """Scopes of the regular work of products: the ledger and the feature logs themselves record who did it."""
@@ -51,7 +51,7 @@ class Auditor:
         self._read = read
         self._before: bytes | None = None
         self.writes = _is_deed(operation)
-        self.reads = operation.method == "GET" and self._reads_of_others(principal)
+        self.reads = operation.method == "GET" and reads_of_others(operation, principal, self._owner())
 
     async def read_before(self) -> None:
         """Store the hash of the object as it is before the call."""
@@ -89,14 +89,6 @@ class Auditor:
         data = {**_fields(content["data"]), **dict.fromkeys(self._operation.shown_once)}
         return exact_json.dumps({**content, "data": data})
 
-    def _reads_of_others(self, principal: Principal) -> bool:
-        scope, named = self._operation.scope, self._owner()
-        if scope is None or not principal.may(scope) or (named is not None and named == principal.user_id):
-            return False
-        if self._operation.audit is Audit.PERSONAL:
-            return principal.user_id is not None or scope in _STAFF_ONLY
-        return principal.user_id is not None and scope in _PERSONAL and named is not None
-
     def _owner_in(self, response: Response) -> str | None:
         """Return the user that an answer is about, where the request names none: one feature log, one use."""
         return _fields(_data(response)).get("user_id") if self.reads else None
@@ -113,6 +105,32 @@ class Auditor:
     def _target(self) -> dict[str, Any]:
         names = [name for name in self._operation.path_parameters if name not in (*_OWNERS, "organization_id")]
         return {name: str(self._arguments[name]) for name in names}
+
+
+def reads_of_others(operation: Operation, principal: Principal, named: str | None) -> bool:
+    """Tell whether a read is recorded: one by staff of the data of somebody else, `named` if the request names them."""
+    scope = operation.scope
+    if scope is None or not principal.may(scope) or (named is not None and named == principal.user_id):
+        return False
+    if operation.audit is Audit.PERSONAL:
+        return principal.user_id is not None or scope in _STAFF_ONLY
+    return principal.user_id is not None and scope in _PERSONAL and named is not None
+
+
+def look_deed(operation: Operation, call: Call, owner_id: str | None, target: Mapping[str, Any]) -> Deed:
+    """Return the audit entry of a read that is made in another way than by its own call."""
+    principal = call.principal
+    return Deed(
+        actor="user" if principal.user_id is not None else principal.id,
+        actor_user_id=principal.user_id,
+        action=operation.id,
+        owner_id=owner_id,
+        target=target,
+        status=200,
+        address=_address(call.request),
+        request_id=call.request_id,
+        is_look=True,
+    )
 
 
 def _is_deed(operation: Operation) -> bool:

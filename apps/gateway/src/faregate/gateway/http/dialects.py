@@ -11,14 +11,28 @@ from starlette.responses import Response
 
 from faregate.core.errors import FaregateError
 from faregate.core.redaction.scrubbing import clean_text
-from faregate.gateway.errors import STATUS
+from faregate.gateway.errors import DOCS_URL, STATUS
 from faregate.gateway.http.envelope import standard_headers
 from faregate.wire import exact_json
 
-__all__ = ["LAGO", "OPENMETER", "OTLP", "PROBLEM", "PROTOBUF", "Dialect", "lago_body", "openmeter_body", "otlp_status"]
+__all__ = [
+    "GRAPHQL",
+    "GRAPHQL_JSON",
+    "LAGO",
+    "OPENMETER",
+    "OTLP",
+    "PROBLEM",
+    "PROTOBUF",
+    "Dialect",
+    "graphql_media_type",
+    "lago_body",
+    "openmeter_body",
+    "otlp_status",
+]
 
 PROBLEM = "application/problem+json"
 PROTOBUF = "application/x-protobuf"
+GRAPHQL_JSON = "application/graphql-response+json"
 _JSON = "application/json"
 
 _REASONS = {
@@ -117,6 +131,18 @@ def _otlp(status: int, _code: str, detail: str, request: Request) -> tuple[bytes
     return otlp_status(status, detail, is_json=is_json), _JSON if is_json else PROTOBUF
 
 
+def _graphql(_status: int, code: str, detail: str, request: Request) -> tuple[bytes, str]:
+    """Return an error as GraphQL describes it, of a request that did not reach GraphQL."""
+    extensions = {"code": code, "type": f"{DOCS_URL}#{code}", "request_id": request.scope["state"]["request_id"]}
+    return exact_json.dumps({"errors": [{"message": detail, "extensions": extensions}]}), graphql_media_type(request)
+
+
+def graphql_media_type(request: Request) -> str:
+    """Return the media type of an answer of GraphQL: the newer one, whose statuses tell errors, if the client accepts it."""
+    return GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
+
+
+GRAPHQL = Dialect({200: (_JSON, GRAPHQL_JSON)}, (_JSON, GRAPHQL_JSON), _graphql)
 OPENMETER = Dialect({204: (), 200: (_JSON,)}, (PROBLEM, _JSON), _either)
 """`POST /api/v1/events`, which Lago's clients call, too."""
 LAGO = Dialect({200: (_JSON,)}, (_JSON,), _lago)

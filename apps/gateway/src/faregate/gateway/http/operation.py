@@ -33,6 +33,7 @@ __all__ = [
     "Page",
     "Refusal",
     "Reply",
+    "declared",
     "link",
     "operation",
     "operations_of",
@@ -332,6 +333,12 @@ def link(
         **({"parameters": parameters} if parameters else {}),
         **({"requestBody": sent} if sent else {}),
     }
+
+
+def declared(method: Callable[..., Awaitable[Any]]) -> Operation:
+    """Return the declaration of a controller's method."""
+    found: Operation = method.__operation__  # type: ignore[attr-defined]
+    return found
 
 
 def operations_of(controller: Controller) -> list[tuple[Operation, Callable[..., Awaitable[Any]]]]:

@@ -89,10 +89,10 @@ class RateLimiter:
         """
         return await self.count(principal, reading=operation.method == "GET")
 
-    async def count(self, principal: Principal, *, reading: bool) -> Mapping[str, str]:
-        """Count one request to a path of a foreign protocol; see `take`."""
+    async def count(self, principal: Principal, *, reading: bool, calls: int = 1) -> Mapping[str, str]:
+        """Count one request to a path of a foreign protocol, or `calls` that one request stands for; see `take`."""
         limit = self._rules.of(principal)
-        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=reading)
+        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=reading, calls=calls)
 
     async def refuse(self, address: str | None) -> None:
         """Count one wrong credential of an address.
@@ -129,11 +129,11 @@ class RateLimiter:
         finally:
             self._busy[operation.id] -= 1
 
-    async def _count(self, name: str, limit: int, *, reading: bool) -> Mapping[str, str]:
+    async def _count(self, name: str, limit: int, *, reading: bool, calls: int = 1) -> Mapping[str, str]:
         if limit == 0:
             return {}
         item = RateLimitItemPerMinute(limit)
-        allowed, reset_at, remaining = await self._hit(item, name, reading=reading)
+        allowed, reset_at, remaining = await self._hit(item, name, reading=reading, calls=calls)
         if reset_at is None:
             return {}
         wait = max(1, math.ceil(reset_at - self._clock.now().timestamp()))
@@ -148,18 +148,20 @@ class RateLimiter:
             "ratelimit-reset": str(wait),
         }
 
-    async def _hit(self, item: RateLimitItem, name: str, *, reading: bool) -> tuple[bool, float | None, int]:
+    async def _hit(
+        self, item: RateLimitItem, name: str, *, reading: bool, calls: int
+    ) -> tuple[bool, float | None, int]:
         if self._shared is not None:
             if self._away.passed:
                 try:
                     async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
-                        return await _hit(self._shared, item, name)
+                        return await _hit(self._shared, item, name, calls)
                 except Exception as error:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
                     self._leave(error)
             if reading:
                 self.uncounted += 1
                 return True, None, 0
-        return await _hit(self._local, item, name)
+        return await _hit(self._local, item, name, calls)
 
     def _leave(self, error: Exception) -> None:
         self._away = Deadline(_AWAY_SECONDS)
@@ -176,8 +178,8 @@ def _counted_as(principal: Principal) -> str:
     return f"key:{principal.line[-1]}" if principal.line else principal.id
 
 
-async def _hit(limiter: Any, item: RateLimitItem, name: str) -> tuple[bool, float, int]:
-    allowed = await limiter.hit(item, name)
+async def _hit(limiter: Any, item: RateLimitItem, name: str, calls: int) -> tuple[bool, float, int]:
+    allowed = await limiter.hit(item, name, cost=calls)
     stats = await limiter.get_window_stats(item, name)
     return allowed, stats.reset_time, stats.remaining
 

@@ -9,11 +9,21 @@ from pydantic import Field
 
 from faregate.core.values.fields import AtMost, Body, ExternalId, Metadata, Moment
 from faregate.gateway.schemas.base import Answer, PageQuery
+from faregate.gateway.schemas.wallets import TransactionAnswer, transaction_answer
 from faregate.usage.credits_process.bodies import LINES_LIMIT, UsageBody
 from faregate.usage.credits_process.use_facts import UseFacts
-from faregate.usage.values import FeatureUsage
+from faregate.usage.service import UsageStory
+from faregate.usage.values import FeatureUsage, UsageLine
 
-__all__ = ["FeatureUsageAnswer", "RecordUsageBody", "UsageQuery", "usage_answer"]
+__all__ = [
+    "FeatureUsageAnswer",
+    "RecordUsageBody",
+    "UsageQuery",
+    "UseLineAnswer",
+    "UseStoryAnswer",
+    "usage_answer",
+    "use_story_answer",
+]
 
 
 _Word = Annotated[str, Field(min_length=1, max_length=255)]
@@ -83,3 +93,61 @@ class UsageQuery(PageQuery):
 def usage_answer(usage: FeatureUsage) -> FeatureUsageAnswer:
     """Return one finished use."""
     return FeatureUsageAnswer.of(usage)
+
+
+class UseLineAnswer(Answer):
+    """One model's part of a use."""
+
+    ai_model: str | None
+    provider: str | None
+    input_tokens: int
+    output_tokens: int
+    credits: Decimal
+
+
+class UseStoryAnswer(Answer):
+    """One use in credits: hold, outcome, lines, transactions."""
+
+    usage_key: str
+    user_id: str
+    organization_id: str | None
+    feature_key: str
+    charging: str
+    status: str
+    hold: Decimal
+    expires_at: datetime | None
+    credits_consumed: Decimal
+    credits_charged: Decimal
+    shortfall: Decimal
+    flags: list[str]
+    reason: str | None
+    duration_ms: int | None
+    metadata: Mapping[str, Any] | None
+    lines: list[UseLineAnswer]
+    transactions: list[TransactionAnswer]
+    created_at: datetime
+    closed_at: datetime | None
+    settled_at: datetime | None
+
+
+def use_story_answer(use: UsageStory) -> UseStoryAnswer:
+    """Return one use in credits."""
+    return UseStoryAnswer.of(
+        use.charge,
+        user_id=use.user_id,
+        organization_id=use.organization_id,
+        charging=use.charge.rule,
+        flags=list(use.charge.flags),
+        lines=[_line(line) for line in use.lines],
+        transactions=[transaction_answer(transaction) for transaction in use.transactions],
+    )
+
+
+def _line(line: UsageLine) -> UseLineAnswer:
+    tokens = line.usage.tokens
+    return UseLineAnswer.of(
+        line,
+        ai_model=line.usage.model,
+        input_tokens=tokens.get("input_tokens", 0),
+        output_tokens=tokens.get("output_tokens", 0),
+    )

@@ -3,13 +3,13 @@
 The credits are the hold, the outcome, the lines and the transfers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from faregate.analytics.answers.sql import STORY_EVENTS
+from faregate.analytics.answers.sql import EVENTS_OF_MANY, STORY_EVENTS
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.credit.errors import UnknownUsageKeyError
@@ -21,6 +21,7 @@ from faregate.wire.credits import to_credits
 __all__ = ["StoryEvent", "Storyteller", "UseStory"]
 
 _MARGIN = timedelta(days=1)
+_EVENTS_PER_USE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,7 @@ class Storyteller:
             UnknownUsageKeyError: no use has this key.
         """
         use = await self._usage.story(usage_key)
-        charge = use.charge
-        last = charge.settled_at or charge.closed_at or charge.expires_at or self._clock.now()
-        events = await self._events(usage_key, use.user_id, charge.created_at, last)
+        events = await self._events(usage_key, use.user_id, use.charge.created_at, self._last(use))
         return use, UseStory(events, await self._logs.of_usage(usage_key, user_id=use.user_id))
 
     async def behind(self, log: FeatureLog) -> tuple[UsageStory | None, UseStory]:
@@ -84,6 +83,35 @@ class Storyteller:
             return None, UseStory(())
         moments = [log.logged_at, use.charge.created_at, use.charge.settled_at or log.logged_at]
         return use, UseStory(await self._events(log.usage_key, log.user_id, min(moments), max(moments)))
+
+    async def events_of(
+        self, uses: Iterable[UsageStory], *, limit: int = _EVENTS_PER_USE
+    ) -> Mapping[str, Sequence[StoryEvent]]:
+        """Return the counted events of these uses by usage key, in one statement; at most `limit` of each."""
+        wanted = list(uses)
+        spans = [(use.charge.created_at, self._last(use)) for use in wanted]
+        async with self._database.transaction(read_only=True) as session:
+            rows = await self._database.rows(
+                session,
+                EVENTS_OF_MANY,
+                keys=[use.charge.usage_key for use in wanted],
+                users=[use.user_id for use in wanted],
+                since=[first - _MARGIN for first, _ in spans],
+                until=[last + _MARGIN for _, last in spans],
+                limit=limit,
+            )
+        found: dict[str, list[StoryEvent]] = {}
+        for row in rows:
+            found.setdefault(row.usage_key, []).append(_event(row))
+        return found
+
+    async def logs_of(self, uses: Iterable[UsageStory]) -> Mapping[str, Sequence[FeatureLog]]:
+        """Return the feature logs of these uses by usage key, without bodies and e-mail, in one statement."""
+        return await self._logs.of_usages([(use.charge.usage_key, use.user_id) for use in uses])
+
+    def _last(self, use: UsageStory) -> datetime:
+        charge = use.charge
+        return charge.settled_at or charge.closed_at or charge.expires_at or self._clock.now()
 
     async def _events(self, usage_key: str, user_id: str, first: datetime, last: datetime) -> Sequence[StoryEvent]:
         """Return the counted events from a day before to a day after the use, so that the index by user and time can be used."""

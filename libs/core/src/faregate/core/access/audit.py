@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.access.sql import AUDIT_ADD, AUDIT_SEARCH
+from faregate.core.access.sql import AUDIT_ADD, AUDIT_ADD_LOOKS, AUDIT_SEARCH
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subject, Subjects, person_of
 from faregate.core.errors import InvalidError
@@ -108,6 +108,31 @@ class AuditLog:
             after_hash=deed.after_hash,
             address=deed.address,
             request_id=deed.request_id,
+        )
+
+    async def add_looks(self, session: AsyncSession, looks: Sequence[Deed]) -> None:
+        """Record reads of one request, in the same number of statements however many they are.
+
+        All have the caller, the target, the status and the request of the first one.
+        """
+        if not looks:
+            return
+        first = looks[0]
+        actor, actor_user_id = await self._who(session, first)
+        owners = await self._subjects.find(session, [look.owner_id for look in looks if look.owner_id is not None])
+        acting = await self._subjects.ensure(session, [actor_user_id] if actor_user_id is not None else [])
+        await self._database.rows(
+            session,
+            AUDIT_ADD_LOOKS,
+            entry_ids=[new_uuid7() for _ in looks],
+            actor=actor,
+            actor_subject_id=_number(acting, actor_user_id),
+            actions=[look.action for look in looks],
+            subject_ids=[_number(owners, look.owner_id) for look in looks],
+            target=exact_json.dumps(dict(first.target)).decode(),
+            status=first.status,
+            address=first.address,
+            request_id=first.request_id,
         )
 
     async def _who(self, session: AsyncSession, deed: Deed) -> tuple[str, str | None]:

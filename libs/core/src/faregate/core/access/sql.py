@@ -5,6 +5,7 @@ __all__ = [
     "ANSWER_FORGET",
     "ANSWER_KEEP",
     "AUDIT_ADD",
+    "AUDIT_ADD_LOOKS",
     "AUDIT_SEARCH",
     "KEY_ADD",
     "KEY_EXPIRE",
@@ -26,6 +27,15 @@ insert into faregate.audit_entry
 values (:entry_id, :actor, cast(:actor_subject_id as bigint), :action, cast(:subject_id as bigint),
   cast(:target as text)::jsonb, :status, cast(:before_hash as bytea), cast(:after_hash as bytea),
   cast(cast(:address as text) as inet), :request_id)
+"""
+
+AUDIT_ADD_LOOKS = """
+insert into faregate.audit_entry
+  (entry_id, actor, actor_subject_id, action, subject_id, target, status, address, request_id)
+select look.entry_id, :actor, cast(:actor_subject_id as bigint), look.action, look.subject_id, cast(:target as text)::jsonb,
+  :status, cast(cast(:address as text) as inet), :request_id
+from unnest(cast(:entry_ids as uuid[]), cast(:actions as text[]), cast(:subject_ids as bigint[]))
+  as look (entry_id, action, subject_id)
 """
 
 AUDIT_SEARCH = """

@@ -264,6 +264,25 @@ class Settings(BaseSettings):
         description="OpenTelemetry collector (OTLP over HTTP) that receives the gateway's traces; needs the extra otel",
         examples=["http://localhost:4318"],
     )
+    graphql_cost_limit: int = Field(
+        default=5000,
+        ge=1,
+        le=10**9,
+        description="highest price of one query of /graphql, in points: one for each object, more for each call of a service",
+        examples=["5000"],
+    )
+    graphql_timeout_seconds: float = Field(
+        default=10, gt=0, le=600, description="longest time that one query of /graphql may take", examples=["10"]
+    )
+    graphql_queries: Path | None = Field(
+        default=None,
+        description="JSON file of the registered queries of /graphql: their texts, by hash or in a list, or the manifest that "
+        "Apollo's tools write",
+        examples=["/etc/faregate/queries.json"],
+    )
+    graphql_registered_only: bool = Field(
+        default=False, description="run the queries of FAREGATE_GRAPHQL_QUERIES only", examples=["true"]
+    )
     access_log: bool = Field(
         default=False, description="log every request with route, status, duration and credential", examples=["true"]
     )

@@ -193,26 +193,26 @@ select wallet_id from faregate.wallet
 where next_change_at <= coalesce(cast(:now as timestamptz), clock_timestamp()) order by next_change_at limit :limit
 """
 
-_TRANSFER_COLUMNS = """wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, corrects_seq, usage_key,
+TRANSFER_COLUMNS = """wallet_id, seq, kind, debit_account, credit_account, amount, balance_after, corrects_seq, usage_key,
   operation_key, actor, reason, effective_at, created_at, hash,
   (select r.words from faregate.transfer_reason r
     where transfer.reason is not null and r.wallet_id = transfer.wallet_id and r.seq = transfer.seq) as words"""
 
 LIST_TRANSFERS = f"""
-select {_TRANSFER_COLUMNS} from faregate.transfer
+select {TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and seq < :before order by seq desc limit :limit
 """  # noqa: S608
 
 TRANSFER = f"""
-select {_TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id and seq = :seq
+select {TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id and seq = :seq
 """  # noqa: S608
 
 CORRECTIONS = f"""
-select {_TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id and corrects_seq = :seq order by seq
+select {TRANSFER_COLUMNS} from faregate.transfer where wallet_id = :wallet_id and corrects_seq = :seq order by seq
 """  # noqa: S608
 
 OPERATION = f"""
-select {_TRANSFER_COLUMNS} from faregate.transfer
+select {TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and operation_key = any(cast(:keys as text[])) order by seq
 """  # noqa: S608
 
@@ -229,10 +229,10 @@ order by t.kind, case when t.kind = 1 then -t.seq else t.seq end limit 1
 """The last grant or renewal; for a grant made by a refund or a reinstatement, this."""
 
 TRANSFERS_OF_CHARGE = f"""
-select {_TRANSFER_COLUMNS} from faregate.transfer
+select {TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and seq between :first_seq and :first_seq + 2 and usage_key = :usage_key
 union all
-select {_TRANSFER_COLUMNS} from faregate.transfer
+select {TRANSFER_COLUMNS} from faregate.transfer
 where wallet_id = :wallet_id and corrects_seq between :first_seq and :first_seq + 2
   and seq > :first_seq + 2 and usage_key = :usage_key
 order by seq
