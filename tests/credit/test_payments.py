@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
+from faregate.core.clock import FixedClock
 from faregate.core.settings import Settings
 from faregate.credit.errors import (
     NoPaymentMethodError,
@@ -279,6 +280,35 @@ async def test_a_debt_refuses_uses_and_is_paid_first_by_the_next_purchase(shop: 
 
     assert (after.balance, after.debt, [grant.remaining for grant in after.grants]) == (4, 0, [4])
     assert await shop.verified()
+
+
+async def test_the_monthly_close_shows_payments_reversals_and_what_was_earned(
+    database_url: str, stripe: StripeServer
+) -> None:
+    """10.00 dollars for 10 credits, 6 used, disputed, 40 % reinstated: 4.00 dollars are paid, and the next purchase pays the debt."""
+    clock = FixedClock(datetime(2026, 9, 22, tzinfo=UTC))  # the events are of the day before
+    container = FaregateContainer(settings=shop_settings(database_url, stripe))
+    container.credit.clock.override(clock)
+    async with container.engines():
+        shop = Shop(container)
+        _, events = await shop.paid_purchase()
+        await shop.use(6)
+        await shop.deliver(events.dispute("funds_withdrawn", 1000, moved=(-1000,)))
+        await shop.deliver(events.dispute("funds_reinstated", 1000, moved=(-1000, 400)))
+        await shop.paid_purchase()
+        balance = await shop.balance()
+        clock.advance(days=20)
+        closed = (await container.closes().run("2026-09")).statement
+        value = closed.value
+
+        assert (balance, closed.closing, closed.charged_back, closed.shortfall) == (8, 8, 6, 0)
+        assert (value.received, value.repaid, value.unvalued) == (Decimal(24), Decimal(10), 0)
+        assert (value.revenue, value.forfeited, value.deferred_closing) == (
+            Decimal("4.40"),
+            Decimal("1.60"),
+            Decimal(8),
+        )
+        assert await shop.verified()
 
 
 async def test_with_the_policy_loss_the_balance_stays_at_zero(database_url: str, stripe: StripeServer) -> None:

@@ -71,6 +71,7 @@ UNNOTED_READS = {
     ),
     **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
     **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
+    **dict.fromkeys(("ledger.list_closes", "ledger.get_close", "ledger.get_journal"), "sums of all wallets together"),
     **dict.fromkeys(("ledger.statement_of_all", "ledger.digest", "ledger.all_wallets"), "sums of all wallets together"),
     **dict.fromkeys(
         (
@@ -94,6 +95,10 @@ UNNOTED_READS = {
     "system.get_scaling": "numbers of messages and workers",
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
+    ),
+    **dict.fromkeys(
+        ("bills.list_bills", "bills.list_lines", "bills.compare_bill"),
+        "costs, and ids of uses and of providers' requests",
     ),
     **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
     "analytics.capacity": "sizes of tables",

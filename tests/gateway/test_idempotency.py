@@ -150,6 +150,11 @@ async def bought(gateway: Gateway) -> str:
     return str((await gateway.get("/api/wallets/ada/transactions?limit=1")).data[0]["id"])
 
 
+async def grant_of(gateway: Gateway) -> str:
+    """Return the id of a grant."""
+    return str((await gateway.post("/api/wallets/ada/grants", BODY)).data["grant"]["id"])
+
+
 async def key_of(gateway: Gateway) -> str:
     return str((await gateway.post("/api/keys", {"name": "job", "scopes": ["usage:read"]})).data["key_id"])
 
@@ -169,6 +174,7 @@ FIXED: dict[str, Made] = {
     "wallets.add_grant": ("/api/wallets/ada/grants", BODY, {**BODY, "credits": 8}),
     "wallets.adjust": ("/api/wallets/ada/adjustments", {"credits": 1, "reason": "a"}, {"credits": 2, "reason": "a"}),
     "wallets.debit": ("/api/wallets/ada/debits", {"credits": 1, "service": "s"}, {"credits": 2, "service": "s"}),
+    "ledger.close_month": ("/api/ledger/closes", {"period": "2026-01"}, {"period": "2026-02"}),
     "usage.record": ("/api/usage", {"user_id": "ada", "feature_key": "chat"}, {"user_id": "bo", "feature_key": "chat"}),
     "portal.create": ("/api/portal/links", {"user_id": "ada"}, {"user_id": "bo"}),
     "keys.create_key": (
@@ -188,6 +194,10 @@ ABOUT: dict[str, tuple[Callable[[Gateway], Awaitable[str]], Made]] = {
     "transactions.refund": (
         use_of,
         ("/api/transactions/{id}/refund", {"credits": 1, "reason": "a"}, {"credits": 2, "reason": "a"}),
+    ),
+    "wallets.record_payment": (
+        grant_of,
+        ("/api/wallets/ada/grants/{id}/payments", {"paid_usd": 1}, {"paid_usd": 2}),
     ),
     "transactions.charge_back": (bought, ("/api/transactions/{id}/chargeback", {"reason": "a"}, {"reason": "b"})),
     "keys.rotate_key": (key_of, ("/api/keys/{id}/rotate", {"overlap_seconds": 60}, {"overlap_seconds": 61})),
@@ -213,6 +223,7 @@ MAKES_NOTHING = {
     "payments.open_checkout",  # its key stands for the purchase, without a transaction that waits for Stripe
     "payments.receive_event",
     "portal.buy",
+    "bills.import_bill",  # the same file again changes nothing
     "graphql.post",
     "credits-process.extend",
     "credits-process.void",

@@ -61,6 +61,12 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/wallets/{owner_id}/grants": (None, 200, ""),
     "POST /api/wallets/{owner_id}/grants": ({"credits": 5, "source": "purchase"}, 201, ""),
     "POST /api/wallets/{owner_id}/grants/{grant_id}/void": ({"reason": "a test"}, 200, ""),
+    "POST /api/wallets/{owner_id}/grants/{grant_id}/payments": ({"paid_usd": 5}, 201, "owner_id"),
+    "GET /api/ledger/closes/{period}": (None, 200, ""),
+    "GET /api/ledger/closes/{period}/wallets": (None, 200, ""),
+    "GET /api/ledger/closes/{period}/wallets/{owner_id}": (None, 200, "owner_id"),
+    "GET /api/ledger/closes/{period}/journal": (None, 200, ""),
+    "GET /api/ledger/closes/{period}/late": (None, 200, ""),
     "POST /api/wallets/{owner_id}/adjustments": ({"credits": 5, "reason": "a test"}, 201, ""),
     "POST /api/wallets/{owner_id}/debits": ({"credits": 1, "service": "chat"}, 201, "user_id"),
     "GET /api/wallets/{owner_id}/balance": (None, 200, "owner_id"),
@@ -74,6 +80,9 @@ QUERIES = {
     "/api/wallets/{owner_id}/statement": "?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",
     "/api/wallets/{owner_id}/balance": "?at=2099-01-01T00:00:00Z",
 }
+
+CLOSED = "2026-01"
+"""A closed month."""
 
 MADE_HERE = {"dead-letters", "keys", "portal", "transactions", "webhooks"}
 """Objects whose ids are not chosen by callers; `/api/portal` answers to a link's token only (`test_portal`)."""
@@ -122,6 +131,7 @@ async def _prepare(gateway: Gateway, name: str) -> str:
         "/api/credits-process/start", {"user_id": name, "feature_endpoint_id": name, "usage_key": name}
     )
     assert (started.status, started.data["usage_key"]) == (200, name)
+    assert (await gateway.post("/api/ledger/closes", {"period": CLOSED})).status == 201
     return str(granted.data["grant"]["id"])
 
 
@@ -136,7 +146,7 @@ async def test_every_route_takes_the_id_whole(gateway: Gateway) -> None:
         grant = await _prepare(gateway, name)
         for call, operation in ordered:
             body, status, member = ANSWERS[call]
-            path = operation.path.replace("{grant_id}", grant)
+            path = operation.path.replace("{grant_id}", grant).replace("{period}", CLOSED)
             own = f"{name}-lease" if "{lease_id}" in path else name  # a lease and a use share their names
             path = re.sub(r"{\w+}", quote(own, safe=""), path) + QUERIES.get(operation.path, "")
             answer = await gateway.call(operation.method, path, body)

@@ -23,6 +23,8 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/payments": "faregate payments list",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
+    "GET /api/bills": "faregate bills list",
+    "POST /api/bills": "faregate bills import SOURCE FILE",
 }
 """The command that does what each HTTP call does; `{…}` matches one part of the path and is copied."""
 

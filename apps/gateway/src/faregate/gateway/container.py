@@ -18,8 +18,10 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
+from faregate.gateway.controllers.bills import BillsController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.closes import ClosesController
 from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
@@ -199,6 +201,7 @@ class GatewayContainer(FaregateContainer):
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, host.bookkeeping
     )
+    closes_controller: providers.Provider[ClosesController] = providers.Singleton(ClosesController, host.closes)
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(FeaturesController, host.catalog)
     privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, host.privacy)
     plans_controller: providers.Provider[PlansController] = providers.Singleton(PlansController, host.catalog)
@@ -249,6 +252,7 @@ class GatewayContainer(FaregateContainer):
     )
     costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
     budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    bills_controller: providers.Provider[BillsController] = providers.Singleton(BillsController, host.bills)
     feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
         FeedbackController, host.feedback, host.clock
     )
@@ -263,7 +267,7 @@ class GatewayContainer(FaregateContainer):
         MetersController, host.meters, host.meter_totals, host.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
-        ExportsController, host.exports, host.clock
+        ExportsController, host.exports, host.focus, host.clock
     )
     allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
         AllowancesController, host.quota_service, host.bookkeeping
@@ -380,6 +384,7 @@ class GatewayContainer(FaregateContainer):
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        closes_controller,
         usage_events_controller,
         foreign_events_controller,
         otlp_controller,
@@ -389,6 +394,7 @@ class GatewayContainer(FaregateContainer):
         insights_controller,
         costs_controller,
         budgets_controller,
+        bills_controller,
         feedback_controller,
         dead_letters_controller,
         objectives_controller,

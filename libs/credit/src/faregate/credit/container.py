@@ -10,12 +10,16 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.messaging.interfaces import IOutbox
 from faregate.core.settings import Settings
 from faregate.core.webhooks.outgoing_events import IAnnouncer, NullAnnouncer
+from faregate.credit.closing.payments import PaymentRecords
+from faregate.credit.closing.repository import CloseRepository
+from faregate.credit.closing.service import CloseService
 from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
 from faregate.credit.ledger.clawbacks import ReversalPolicy
 from faregate.credit.payments.checkout import CheckoutService
 from faregate.credit.payments.packages import Packages
 from faregate.credit.payments.provider import StripeProvider
 from faregate.credit.payments.purchase_ledger import PurchaseLedger
+from faregate.credit.payments.purchase_value import PurchaseValue
 from faregate.credit.payments.repository import PurchaseRepository
 from faregate.credit.payments.service import PaymentService
 from faregate.credit.payments.stripe_api import StripeApi
@@ -72,9 +76,8 @@ class CreditContainer(containers.DeclarativeContainer):
     """Container of the ledger.
 
     Requires `settings`, `database`, `subjects`, `outbox` and `progress`. Optional: `top_up_provider`, `announcer` and
-    `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `payments`,
-    `checkouts`, `stripe_inbox`, `openings`, `lookups`, `bulk_reads`, `gauges` and
-    `verifier`.
+    `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `closes`,
+    `payments`, `checkouts`, `stripe_inbox`, `openings`, `lookups`, `bulk_reads`, `gauges` and `verifier`.
 
     `clock` is for simulations; if it is None, the database's clock is used.
     """
@@ -116,6 +119,10 @@ class CreditContainer(containers.DeclarativeContainer):
     )
     accounting: providers.Provider[AccountingService] = providers.Singleton(AccountingService, database, ledger_session)
     limits: providers.Provider[LimitService] = providers.Singleton(LimitService, database, repository, ledger_session)
+    close_repository: providers.Provider[CloseRepository] = providers.Singleton(CloseRepository, database)
+    payment_records: providers.Provider[PaymentRecords] = providers.Singleton(
+        PaymentRecords, close_repository, service, ledger_session
+    )
     top_up_orders: providers.Provider[TopUpOrders] = providers.Singleton(
         TopUpOrders, database, repository, ledger_session, subjects, announcer
     )
@@ -135,6 +142,7 @@ class CreditContainer(containers.DeclarativeContainer):
             top_up_orders,
             providers.Callable(ReversalPolicy, settings.provided.payment_reversal),
         ),
+        providers.Singleton(PurchaseValue, payment_records, subjects),
         subjects,
         announcer,
     )
@@ -166,6 +174,15 @@ class CreditContainer(containers.DeclarativeContainer):
     )
     bookkeeping: providers.Provider[Bookkeeping] = providers.Singleton(
         Bookkeeping, database, service, corrections, accounting, limits, subjects
+    )
+    closes: providers.Provider[CloseService] = providers.Singleton(
+        CloseService,
+        database,
+        close_repository,
+        ledger_session,
+        service,
+        payment_records,
+        accounts=settings.provided.journal_accounts,
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
     lookups: providers.Provider[LedgerLookups] = providers.Singleton(LedgerLookups, database, repository)

@@ -7,7 +7,9 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from faregate.analytics.answers.story import Storyteller
+from faregate.analytics.bills.container import BillsContainer
 from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.focus.container import FocusContainer
 from faregate.analytics.insights.container import InsightsContainer
 from faregate.analytics.insights.feedback.interfaces import ISentimentModel, NoSentiment
 from faregate.analytics.insights.operations.container import OperationsContainer
@@ -52,7 +54,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
     extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
     this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `insights`,
-    `operations`, `usage`, `feature_log`.
+    `operations`, `provider_bills`, `focus_export`, `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
@@ -120,6 +122,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     stripe_inbox = credit.container.stripe_inbox
     ledger_lookups = credit.container.lookups
     openings = credit.container.openings
+    closes = credit.container.closes
     verifier = credit.container.verifier
 
     quotas = providers.Container(
@@ -228,6 +231,11 @@ class FaregateContainer(containers.DeclarativeContainer):
     incident_refunds = operations.container.incident_refunds
     capacity = operations.container.capacity
     operations_jobs = operations.container.jobs
+
+    provider_bills = providers.Container(BillsContainer, database=database, prices=price_service)
+    bills = provider_bills.container.bills
+    focus_export = providers.Container(FocusContainer, settings=settings, database=database, prices=price_service)
+    focus = focus_export.container.focus
 
     many_uses: providers.Provider[ManyUses] = providers.Singleton(
         ManyUses, database, credits, credit.container.bulk_reads, usage.container.repository

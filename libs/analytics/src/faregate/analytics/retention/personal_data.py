@@ -96,6 +96,8 @@ ANALYTICS_ERASURES = {
     "objective_error": words_erasure("objective_delivery", "last_error"),
     "anomaly_verdict": actor_erasure("anomaly", "verdict_by"),
     "anomaly": "delete from faregate.anomaly where subject_id = :subject returning 1",
+    "bill_import_actor": actor_erasure("bill_import", "actor"),
+    "bill_import_file": words_erasure("bill_import", "file_name"),
     "budget": """
     update faregate.budget set emails = array(
       select address from unnest(emails) as address where lower(address) <> lower(:email))

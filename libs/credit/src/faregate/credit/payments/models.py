@@ -43,6 +43,7 @@ class PurchaseRow(TableModel, table=True):
     granted: int = Field(sa_column=_amount())
     taken: int = Field(sa_column=_amount())
     lost: int = Field(sa_column=_amount())
+    returned: int = Field(sa_column=_amount())
     session_id: str | None = Field(sa_column=Column(Text))
     url: str | None = Field(sa_column=Column(Text))
     failure: str | None = Field(sa_column=Column(Text))

@@ -1,6 +1,8 @@
 """Transfers of one purchase, as the facts of its payment demand."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,9 +19,18 @@ from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.top_up_orders import TopUpOrders
 from faregate.credit.storage.repository import LedgerRepository
 
-__all__ = ["PurchaseLedger"]
+__all__ = ["PurchaseLedger", "PurchaseMoves"]
 
 _ACTOR = "stripe"
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseMoves:
+    """What the ledger shows of a purchase, in micro-credits; `grant_id` is the grant that it filled."""
+
+    granted: int
+    position: ClawBack
+    grant_id: UUID | None = None
 
 
 class PurchaseLedger:
@@ -40,18 +51,20 @@ class PurchaseLedger:
         self._orders = orders
         self._policy = policy
 
-    async def move(self, session: AsyncSession, purchase: StoredPurchase, facts: PaymentFacts) -> tuple[int, ClawBack]:
+    async def move(self, session: AsyncSession, purchase: StoredPurchase, facts: PaymentFacts) -> PurchaseMoves:
         """Post what is missing; return what is granted, and what is clawed back of it."""
         if not facts.paid:
-            return 0, ClawBack()
+            return PurchaseMoves(0, ClawBack())
         book = await self._ledger_session.lock(session, [purchase.wallet_id])
         wallet = book.wallets[purchase.wallet_id]
         await self._ledger.load_grants(session, book, [wallet.wallet_id])
+        await self._ledger.load_grants_by_key(session, book, [(wallet.wallet_id, purchase.grant_key)])
         filling = await self._granted(session, book, wallet, purchase, facts)
         corrections = await self._ledger.corrections(session, wallet.wallet_id, filling.seq)
         posted = await self._correct(session, book, wallet, filling, corrections, purchase, facts)
         await self._ledger_session.write(session, book)
-        return filling.amount, position_of([*corrections, *posted])
+        grant = next((grant.grant_id for grant in wallet.grants.values() if grant.key == purchase.grant_key), None)
+        return PurchaseMoves(filling.amount, position_of([*corrections, *posted]), grant)
 
     async def _granted(
         self,
@@ -65,7 +78,6 @@ class PurchaseLedger:
         key = purchase.grant_key
         found = _filling(await self._ledger.operation(session, wallet.wallet_id, key))
         if found is None:
-            await self._ledger.load_grants_by_key(session, book, [(wallet.wallet_id, key)])
             amount = share_of(purchase.credits, facts.paid, purchase.amount)
             reason = f"purchase, payment {purchase.payment_intent}" if purchase.payment_intent else "purchase"
             spec = GrantSpec(amount, GrantSource.PURCHASE, key=key, actor=_ACTOR, reason=reason)

@@ -49,6 +49,7 @@ class StoredPurchase:
     granted: int
     taken: int
     lost: int
+    returned: int
     url: str | None
     failure: str | None
     created_at: datetime
@@ -147,9 +148,10 @@ class PurchaseRepository:
         granted: int,
         taken: int,
         lost: int,
+        returned: int,
         failure: str | None,
     ) -> None:
-        """Store what the payment has moved; a failure that is None leaves the last one."""
+        """Store what the payment has moved, and how many cents of it are returned; a failure that is None leaves the last one."""
         await self._database.rows(
             session,
             sql.PURCHASE_SETTLED,
@@ -158,6 +160,7 @@ class PurchaseRepository:
             granted=granted,
             taken=taken,
             lost=lost,
+            returned=returned,
             failure=failure,
         )
 
@@ -187,10 +190,10 @@ class PurchaseRepository:
         await self._database.rows(session, sql.LINK_SET, payment_intent=payment_intent, purchase_id=purchase_id)
         await self._database.rows(session, sql.EVENT_CLAIM, payment_intent=payment_intent, purchase_id=purchase_id)
 
-    async def facts(self, session: AsyncSession, purchase_id: UUID) -> PaymentFacts:
-        """Return what all events of a purchase say together."""
+    async def facts(self, session: AsyncSession, purchase_id: UUID) -> tuple[PaymentFacts, int]:
+        """Return what all events of a purchase say together, and how many they are."""
         rows = await self._database.rows(session, sql.EVENT_FACTS, purchase_id=purchase_id)
-        return join_all(facts_from(row.facts) for row in rows)
+        return join_all(facts_from(row.facts) for row in rows), len(rows)
 
     async def events(self, session: AsyncSession, purchase_id: UUID) -> Sequence[RecordedEvent]:
         """Return the events of a purchase in the order of their time."""
@@ -237,6 +240,7 @@ def _purchase(row: Any) -> StoredPurchase:
         granted=row.granted,
         taken=row.taken,
         lost=row.lost,
+        returned=row.returned,
         url=row.url,
         failure=row.failure,
         created_at=row.created_at,

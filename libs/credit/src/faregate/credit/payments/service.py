@@ -14,8 +14,9 @@ from faregate.core.webhooks.outgoing_events import Event, EventType, IAnnouncer
 from faregate.credit.errors import UnknownPurchaseError
 from faregate.credit.ledger.clawbacks import ClawBack
 from faregate.credit.payments.purchase_ledger import PurchaseLedger
+from faregate.credit.payments.purchase_value import PurchaseValue
 from faregate.credit.payments.repository import PurchaseRepository, StoredPurchase
-from faregate.credit.payments.rules import PaymentFacts, status_of
+from faregate.credit.payments.rules import PaymentFacts, reversed_amount, status_of
 from faregate.credit.payments.values import PaymentEvent, Purchase, Receipt, RecordedEvent
 from faregate.wire.credits import to_credits
 
@@ -37,12 +38,14 @@ class PaymentService:
         database: Database,
         repository: PurchaseRepository,
         ledger: PurchaseLedger,
+        value: PurchaseValue,
         subjects: Subjects,
         announcer: IAnnouncer,
     ) -> None:
         self._database = database
         self._purchases = repository
         self._ledger = ledger
+        self._value = value
         self._subjects = subjects
         self._announcer = announcer
 
@@ -106,18 +109,20 @@ class PaymentService:
     async def _apply(self, session: AsyncSession, purchase: StoredPurchase, event: PaymentEvent) -> None:
         if event.saved is not None:
             await self._purchases.save_method(session, purchase.wallet_id, event.saved, saved_at=event.occurred_at)
-        facts = await self._purchases.facts(session, purchase.purchase_id)
-        granted, position = await self._ledger.move(session, purchase, facts)
+        facts, count = await self._purchases.facts(session, purchase.purchase_id)
+        moves = await self._ledger.move(session, purchase, facts)
+        await self._value.record(session, purchase, facts, moves, step=count, at=event.occurred_at)
         await self._purchases.settled(
             session,
             purchase.purchase_id,
             status=status_of(facts).value,
-            granted=granted,
-            taken=position.taken,
-            lost=position.lost,
+            granted=moves.granted,
+            taken=moves.position.taken,
+            lost=moves.position.lost,
+            returned=reversed_amount(facts),
             failure=event.failure,
         )
-        await self._announcer.announce(session, _events(purchase, facts, position))
+        await self._announcer.announce(session, _events(purchase, facts, moves.position))
 
 
 def _events(purchase: StoredPurchase, facts: PaymentFacts, position: ClawBack) -> Iterable[Event]:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _PURCHASE = """p.purchase_id, p.wallet_id, p.package, p.credits, p.amount, p.currency, p.order_id, p.status, p.granted, p.taken,
-  p.lost, p.url, p.failure, p.created_at, p.paid_at,
+  p.lost, p.returned, p.url, p.failure, p.created_at, p.paid_at,
   (select min(l.payment_intent) from faregate.payment_link l where l.purchase_id = p.purchase_id) as payment_intent"""
 
 PURCHASE_ADD = """
@@ -43,6 +43,7 @@ update faregate.purchase set session_id = :session_id, url = :url where purchase
 
 PURCHASE_SETTLED = """
 update faregate.purchase set status = :status, granted = cast(:granted as bigint), taken = :taken, lost = :lost,
+  returned = :returned,
   failure = coalesce(cast(:failure as text), failure), url = case when cast(:granted as bigint) > 0 then null else url end,
   paid_at = case when cast(:granted as bigint) > 0 then coalesce(paid_at, clock_timestamp()) end
 where purchase_id = :purchase_id

@@ -20,6 +20,7 @@ const PAGES = {
   prices: ["usage:read", "operate", () => import("./page_prices.js")],
   quotas: ["usage:read", "operate", () => import("./page_quotas.js")],
   alerts: ["usage:read", "operate", () => import("./page_lists.js")],
+  bills: ["ops:read", "operate", () => import("./page_bills.js")],
   "dead-letters": ["dead-letters:read", "operate", () => import("./page_dead_letters.js")],
   webhooks: ["webhooks:admin", "administer", () => import("./page_webhooks.js")],
   keys: ["keys:admin", "administer", () => import("./page_keys.js")],

@@ -1,6 +1,6 @@
 """Purchases through Stripe, their events, saved payment methods; debts from reversed payments
 
-Revision: 0026, after 0025. Four new tables. `wallet` gets a column with a default, which changes no row, and a wider check of its
+Revision: 0028, after 0027. Four new tables. `wallet` gets a column with a default, which changes no row, and a wider check of its
 bounds: the table is locked while the check reads it (about a second for each million wallets).
 """
 
@@ -9,8 +9,8 @@ import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0026"
-down_revision = "0025"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -67,6 +67,7 @@ def _create_purchases(schema: str) -> None:
         _number("granted", default="0"),
         _number("taken", default="0"),
         _number("lost", default="0"),
+        _number("returned", default="0"),
         _text("session_id", nullable=True),
         _text("url", nullable=True),
         _text("failure", nullable=True),
