@@ -298,11 +298,11 @@ async def test_the_monthly_close_shows_payments_reversals_and_what_was_earned(
         await shop.paid_purchase()
         balance = await shop.balance()
         clock.advance(days=20)
-        closed = (await container.closes().run("2026-09")).statement
-        value = closed.value
+        close = await container.closes().run("2026-09")
+        closed, value = close.statement, close.statement.value
 
         assert (balance, closed.closing, closed.charged_back, closed.shortfall) == (8, 8, 6, 0)
-        assert (value.received, value.repaid, value.unvalued) == (Decimal(24), Decimal(10), 0)
+        assert (value.received, value.repaid, close.unvalued) == (Decimal(24), Decimal(10), 0)
         assert (value.revenue, value.forfeited, value.deferred_closing) == (
             Decimal("4.40"),
             Decimal("1.60"),

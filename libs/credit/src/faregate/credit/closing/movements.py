@@ -48,7 +48,8 @@ MOVEMENTS: Mapping[TransferKind, Movement | None] = {
     TransferKind.CHARGEBACK_DEBT: Movement.CHARGED_BACK,
     TransferKind.REINSTATEMENT: Movement.CHARGED_BACK,
 }
-"""The column of each kind of transfer; None for kinds that move no wallet. A reinstatement reduces what was charged back. An upward adjustment is a grant: see `movement_of`."""
+"""The column of each kind of transfer; None for kinds that move no wallet. A reinstatement reduces what was charged back.
+An upward adjustment is a grant: see `movement_of`."""
 
 
 class Fate(StrEnum):
