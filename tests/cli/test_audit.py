@@ -56,6 +56,8 @@ NOT_AUDITED = {
         ("insights savings", "insights what-if", "insights capacity", "insights satisfaction"), "sums over all users"
     ),
     **dict.fromkeys(("insights budgets", "insights objectives"), "sums of features, models and organisations"),
+    **dict.fromkeys(("reports list", "reports show", "reports deliveries"), "addresses of recipients, no use"),
+    "reports send": "it sends what the worker would send",
     "ingest list": "rules, nobody's data",
     "ingest try": "it shows what a rule would make of a sample",
     "insights segment list": "rules, nobody's data",

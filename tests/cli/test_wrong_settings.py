@@ -39,6 +39,7 @@ CALLS = [
     ["bills", "list"],
     ["export", "focus", "focus", "--from", "2026-01-01", "--to", "2026-02-01"],
     ["insights", "budgets"],
+    ["reports", "list"],
     ["ingest", "list"],
     ["bi", "create"],
     ["logs", "search"],

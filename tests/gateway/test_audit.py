@@ -101,6 +101,9 @@ UNNOTED_READS = {
         "costs, and ids of uses and of providers' requests",
     ),
     **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
+    **dict.fromkeys(
+        ("reports.list_reports", "reports.get_report", "reports.list_report_deliveries"), "addresses of recipients"
+    ),
     "analytics.capacity": "sizes of tables",
     "analytics.list_rules": "conditions of segments, about nobody",
     "organizations.list_organizations": "ids and policies, without members",

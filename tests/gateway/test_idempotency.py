@@ -164,6 +164,11 @@ async def hook_of(gateway: Gateway) -> str:
     return str(made.data["id"])
 
 
+async def report_of(gateway: Gateway) -> str:
+    body = {"kind": "weekly", "recipients": ["ops@example.com"]}
+    return str((await gateway.put("/api/reports/team", body)).data["name"])
+
+
 LOG = {"user_id": "ada", "feature_endpoint_value": "chat", "method": "POST", "code": 200, "status": "success"}
 EVENT = {"user_id": "ada", "service": "chat", "quantity": 1, "meter": "api", "kind": "meter"}
 USE = {"user_id": "ada", "feature_endpoint_value": "chat"}
@@ -201,6 +206,10 @@ ABOUT: dict[str, tuple[Callable[[Gateway], Awaitable[str]], Made]] = {
     ),
     "transactions.charge_back": (bought, ("/api/transactions/{id}/chargeback", {"reason": "a"}, {"reason": "b"})),
     "keys.rotate_key": (key_of, ("/api/keys/{id}/rotate", {"overlap_seconds": 60}, {"overlap_seconds": 61})),
+    "reports.test_report": (
+        report_of,
+        ("/api/reports/{id}/test", {"address": "a@b.example"}, {"address": "c@d.example"}),
+    ),
     "webhooks.rotate_secret": (hook_of, ("/api/webhooks/{id}/rotate", {"overlap_seconds": 6}, {"overlap_seconds": 7})),
 }
 BY_USAGE_KEY: dict[str, Made] = {
@@ -235,6 +244,8 @@ MAKES_NOTHING = {
     "dead-letters.drop",
     "privacy.erase",
     "webhooks.replay",
+    "reports.resume_report",
+    "reports.note_bounce",
     "session.sign_in",
     "session.make_link",
     "leases.renew",

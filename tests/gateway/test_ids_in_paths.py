@@ -19,6 +19,8 @@ from support.people import SECRET, bearer
 ODD = ["auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|1", "ada+test@x.de", "a/b", "/a=", "a//b"]
 """Ids of identity providers, e-mail addresses with tags, and every new character at the beginning, the middle and the end."""
 
+REPORT = {"kind": "daily", "recipients": ["ops@example.com"]}
+
 ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/credits-process/{usage_key}": (None, 200, "usage_key"),
     "GET /api/usage/{usage_key}": (None, 200, "usage_key"),
@@ -38,6 +40,15 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "PUT /api/budgets/{name}": ({"scope": "business", "amount": 1, "period": "month"}, 200, "name"),
     "GET /api/budgets/{name}": (None, 200, "name"),
     "DELETE /api/budgets/{name}": (None, 200, ""),
+    "PUT /api/reports/{name}": (REPORT, 200, "name"),
+    "GET /api/reports/{name}": (None, 200, "name"),
+    "GET /api/reports/{name}/preview": (None, 200, ""),
+    "GET /api/reports/{name}/page": (None, 200, ""),
+    "GET /api/reports/{name}/file": (None, 200, ""),
+    "GET /api/reports/{name}/deliveries": (None, 200, ""),
+    "POST /api/reports/{name}/test": ({"address": "me@example.com"}, 201, "report"),
+    "POST /api/reports/{name}/resume": ({}, 200, "name"),
+    "DELETE /api/reports/{name}": (None, 200, "name"),
     "PUT /api/analytics/segments/rules/{name}": (
         {"conditions": [{"field": "credits", "op": ">=", "value": 5}]},
         200,
@@ -121,6 +132,7 @@ async def _prepare(gateway: Gateway, name: str) -> str:
         (f"/api/objectives/{path}", {"indicator": "availability", "targetPercent": 99}),
         (f"/api/ingest-rules/{path}", {"forms": ["cloud_event"], "action": "ignore"}),
         (f"/api/budgets/{path}", {"scope": "business", "amount": 1, "period": "month"}),
+        (f"/api/reports/{path}", REPORT),
     ):
         assert (await gateway.put(place, body)).status == 200
     taken = await gateway.post(
@@ -149,7 +161,7 @@ async def test_every_route_takes_the_id_whole(gateway: Gateway) -> None:
             path = operation.path.replace("{grant_id}", grant).replace("{period}", CLOSED)
             own = f"{name}-lease" if "{lease_id}" in path else name  # a lease and a use share their names
             path = re.sub(r"{\w+}", quote(own, safe=""), path) + QUERIES.get(operation.path, "")
-            answer = await gateway.call(operation.method, path, body)
+            answer = await gateway.call(operation.method, path, body, raw=bool(operation.produces))
             if answer.status != status or (member and answer.data[member] != own):
                 wrong.append(f"{call} of {name!r}: {answer.body}")
 

@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/payments": "faregate payments list",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
+    "GET /api/reports": "faregate reports list",
     "GET /api/bills": "faregate bills list",
     "POST /api/bills": "faregate bills import SOURCE FILE",
 }

@@ -60,6 +60,7 @@ COMMANDS = {
         "records.insights:insights",
         "Forecasts, run-out dates, anomalies, budgets, and insights about users and money, each with its evidence.",
     ),
+    "reports": ("records.reports:reports", "Mail daily, weekly and monthly reports; preview and test them."),
     "quotas": ("records.quotas:quotas", "Set quotas, and show how much of them is used."),
     "alerts": ("records.quotas:alerts", "Check quotas now, and list the alerts that were sent."),
     "bills": ("records.bills:bills", "Import bills of providers, and compare them with the ledger."),

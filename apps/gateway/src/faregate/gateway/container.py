@@ -51,6 +51,7 @@ from faregate.gateway.controllers.portal_payments import PortalPaymentsControlle
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
+from faregate.gateway.controllers.reports import ReportsController
 from faregate.gateway.controllers.sessions import SessionsController
 from faregate.gateway.controllers.tables import TablesController
 from faregate.gateway.controllers.usage import UsageController
@@ -262,6 +263,9 @@ class GatewayContainer(FaregateContainer):
     operations_controller: providers.Provider[OperationsController] = providers.Singleton(
         OperationsController, host.incidents, host.incident_refunds, host.capacity, host.clock
     )
+    reports_controller: providers.Provider[ReportsController] = providers.Singleton(
+        ReportsController, host.report_service
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
@@ -400,6 +404,7 @@ class GatewayContainer(FaregateContainer):
         objectives_controller,
         operations_controller,
         quotas_controller,
+        reports_controller,
         meters_controller,
         exports_controller,
         tables_controller,

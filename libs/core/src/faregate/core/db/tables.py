@@ -22,6 +22,7 @@ _MODEL_MODULES = (
     "faregate.analytics.insights.budgets.models",
     "faregate.analytics.insights.feedback.models",
     "faregate.analytics.insights.operations.objectives.models",
+    "faregate.analytics.reports.models",
 )
 """By name, not imported: the core must not import a library that depends on it."""
 

@@ -19,6 +19,7 @@ const PAGES = {
   plans: ["usage:read", "operate", () => import("./page_definitions.js")],
   prices: ["usage:read", "operate", () => import("./page_prices.js")],
   quotas: ["usage:read", "operate", () => import("./page_quotas.js")],
+  reports: ["analytics:read", "operate", () => import("./page_reports.js")],
   alerts: ["usage:read", "operate", () => import("./page_lists.js")],
   bills: ["ops:read", "operate", () => import("./page_bills.js")],
   "dead-letters": ["dead-letters:read", "operate", () => import("./page_dead_letters.js")],

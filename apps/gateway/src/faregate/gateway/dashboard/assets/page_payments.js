@@ -5,10 +5,10 @@ import * as fmt from "./format.js";
 import { actions, badge, button, code, column, listing, number, shown, walletLink } from "./listing.js";
 import { readable } from "./difference.js";
 import { table } from "./tables.js";
-import { addTexts, t } from "./texts.js";
+import { bring, t } from "./texts.js";
 import { payment_texts } from "./texts_payments.en.js";
 
-addTexts(payment_texts);
+bring(payment_texts);
 
 const STATUSES = ["", "open", "paid", "failed", "expired", "partly_refunded", "refunded", "disputed"];
 const COLOURS = { paid: "good", failed: "bad", disputed: "bad", partly_refunded: "warn", refunded: "warn" };

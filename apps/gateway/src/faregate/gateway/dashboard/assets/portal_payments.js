@@ -4,10 +4,10 @@ import { dialog, empty, fill, h, problem } from "./dom.js";
 import * as fmt from "./format.js";
 import { params } from "./state.js";
 import { table } from "./tables.js";
-import { addTexts, t } from "./texts.js";
+import { bring, t } from "./texts.js";
 import { payment_texts } from "./texts_payments.en.js";
 
-addTexts(payment_texts);
+bring(payment_texts);
 
 const TRIES = 20;
 const PAUSE_MS = 1500;

@@ -3,8 +3,8 @@ import { texts } from "./texts.en.js";
 
 export const has = (key) => key in texts;
 
-// Adds the texts of a part that is loaded later.
-export const addTexts = (more) => Object.assign(texts, more);
+// A page that is seldom opened brings its own texts.
+export const bring = (more) => Object.assign(texts, more);
 
 export function t(key, values = {}) {
   const text = texts[key];

@@ -1,6 +1,6 @@
 """Purchases through Stripe, their events, saved payment methods; debts from reversed payments
 
-Revision: 0028, after 0027. Four new tables. `wallet` gets a column with a default, which changes no row, and a wider check of its
+Revision: 0029, after 0028. Four new tables. `wallet` gets a column with a default, which changes no row, and a wider check of its
 bounds: the table is locked while the check reads it (about a second for each million wallets).
 """
 
@@ -9,8 +9,8 @@ import sqlmodel
 from alembic import context, op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
