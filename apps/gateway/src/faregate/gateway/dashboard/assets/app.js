@@ -15,6 +15,7 @@ const PAGES = {
   organizations: ["wallets:read", "operate", () => import("./page_organizations.js")],
   payments: ["wallets:read", "operate", () => import("./page_payments.js")],
   holds: ["wallets:read", "operate", () => import("./page_lists.js")],
+  closes: ["wallets:read", "operate", () => import("./page_closes.js")],
   features: ["usage:read", "operate", () => import("./page_definitions.js")],
   plans: ["usage:read", "operate", () => import("./page_definitions.js")],
   prices: ["usage:read", "operate", () => import("./page_prices.js")],
