@@ -53,6 +53,7 @@ _LONG = (
     "gateway/test_graphql.py::test_many_random_queries",
     "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
     "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected",
+    "test_close_histories.py::test_many_random_histories_add_up_and_verify",
     "integrations/test_litellm.py",
     "ingest/test_litellm_callbacks.py",
     "test_howto_frameworks.py",

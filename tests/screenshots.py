@@ -33,6 +33,7 @@ PAGES = {
     "wallet": "/dashboard/wallets/ada", "preview": "/dashboard/wallets/ada", "holds": "/dashboard/holds", "organizations": "/dashboard/organizations",
     "organization": "/dashboard/organizations/acme", "features": "/dashboard/features", "plans": "/dashboard/plans",
     "prices": "/dashboard/prices?priced=gpt-4o", "quotas": "/dashboard/quotas", "alerts": "/dashboard/alerts",
+    "reports": "/dashboard/reports", "report": "/dashboard/reports/team",
     "dead-letters": "/dashboard/dead-letters", "audit": "/dashboard/audit", "keys": "/dashboard/keys", "webhooks": "/dashboard/webhooks",
     "system": "/dashboard/system", "not-found": "/dashboard/nowhere",
 }  # fmt: skip

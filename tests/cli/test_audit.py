@@ -22,11 +22,17 @@ NOT_AUDITED = {
     **dict.fromkeys(("demo", "replay", "tour", "bench", "chaos"), "they work on private data"),
     "migrate": "the version table records it",
     "bi columns": "what the views mean",
+    **dict.fromkeys(
+        ("bills list", "bills lines", "bills compare"), "costs, and ids of uses and of providers' requests"
+    ),
+    "export check": "it reads a file",
     "completion": "a script for the shell",
     "doctor": "it checks the machine",
     "audit": "it would record itself",
     "verify": "it reads sums and prints none of them",
     "digest": "one hash of everything",
+    **dict.fromkeys(("close list", "close show", "close journal"), "sums over all wallets"),
+    "close verify": "it reads sums and prints those that are wrong",
     "features list": "what is sold",
     "features show": "what is sold",
     "plans list": "what is sold",
@@ -48,6 +54,8 @@ NOT_AUDITED = {
         ("insights savings", "insights what-if", "insights capacity", "insights satisfaction"), "sums over all users"
     ),
     **dict.fromkeys(("insights budgets", "insights objectives"), "sums of features, models and organisations"),
+    **dict.fromkeys(("reports list", "reports show", "reports deliveries"), "addresses of recipients, no use"),
+    "reports send": "it sends what the worker would send",
     "ingest list": "rules, nobody's data",
     "ingest try": "it shows what a rule would make of a sample",
     "insights segment list": "rules, nobody's data",

@@ -495,6 +495,7 @@ PLANTED = {
 
 NUMBERS_ONLY = {
     *("subject", "organization", "grant_slice", "usage_event_key", "verified_head", "usage_rejection"),
+    *("close_wallet", "close_grant", "grant_payment"),
     *("usage_active", "usage_cube", "usage_cube_active", "usage_rollup"),
 }
 """Tables that refer to people by number and otherwise hold only numbers and keys; the subject is checked separately."""

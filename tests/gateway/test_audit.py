@@ -65,6 +65,7 @@ UNNOTED_READS = {
     ),
     **dict.fromkeys(("keys.list_keys", "keys.get_key"), "servers' credentials without their secrets"),
     **dict.fromkeys(("webhooks.list_webhooks", "webhooks.get_webhook", "webhooks.list_deliveries"), "addresses"),
+    **dict.fromkeys(("ledger.list_closes", "ledger.get_close", "ledger.get_journal"), "sums of all wallets together"),
     **dict.fromkeys(("ledger.statement_of_all", "ledger.digest", "ledger.all_wallets"), "sums of all wallets together"),
     **dict.fromkeys(
         (
@@ -86,7 +87,14 @@ UNNOTED_READS = {
     **dict.fromkeys(
         ("objectives.list_objectives", "objectives.get_objective"), "sums of services, features and models"
     ),
+    **dict.fromkeys(
+        ("bills.list_bills", "bills.list_lines", "bills.compare_bill"),
+        "costs, and ids of uses and of providers' requests",
+    ),
     **dict.fromkeys(("budgets.list_budgets", "budgets.get_budget"), "sums of features, models and organisations"),
+    **dict.fromkeys(
+        ("reports.list_reports", "reports.get_report", "reports.list_report_deliveries"), "addresses of recipients"
+    ),
     "analytics.capacity": "sizes of tables",
     "analytics.list_rules": "conditions of segments, about nobody",
     "organizations.list_organizations": "ids and policies, without members",

@@ -16,6 +16,10 @@ VENDORED = {
 OWN = [name for name in asset_names() if name.endswith((".js", ".html", ".css")) and name not in VENDORED]
 
 
+CATALOGUES = [name for name in OWN if name.endswith(".en.js")]
+"""The texts of all pages, and those of pages that bring their own."""
+
+
 def read(name: str) -> str:
     return PLACE.joinpath(name).read_text()
 
@@ -27,9 +31,9 @@ def test_vendored_files_are_those_that_were_published() -> None:
 
 
 def test_every_text_is_in_the_catalogue_and_every_text_of_the_catalogue_is_used() -> None:
-    catalogue = set(re.findall(r'(?:^|[ ,{])(?:"([\w-]+)"|(\w+)): "', read("texts.en.js"), re.MULTILINE))
+    catalogue = set(re.findall(r'(?:^|[ ,{])(?:"([\w-]+)"|(\w+)): "', "".join(map(read, CATALOGUES)), re.MULTILINE))
     known = {quoted or plain for quoted, plain in catalogue}
-    code = "\n".join(read(name) for name in OWN if name != "texts.en.js")
+    code = "\n".join(read(name) for name in OWN if name not in CATALOGUES)
     used = set(re.findall(r'\bt\("([\w-]+)"', code))
     beginnings = tuple(set(re.findall(r"\bt\(`([a-z]+_)\$\{", code)) | set(re.findall(r"t\(`\$\{\w+\}(_\w+)`", code)))
 

@@ -150,6 +150,11 @@ async def bought(gateway: Gateway) -> str:
     return str((await gateway.get("/api/wallets/ada/transactions?limit=1")).data[0]["id"])
 
 
+async def grant_of(gateway: Gateway) -> str:
+    """Return the id of a grant."""
+    return str((await gateway.post("/api/wallets/ada/grants", BODY)).data["grant"]["id"])
+
+
 async def key_of(gateway: Gateway) -> str:
     return str((await gateway.post("/api/keys", {"name": "job", "scopes": ["usage:read"]})).data["key_id"])
 
@@ -157,6 +162,11 @@ async def key_of(gateway: Gateway) -> str:
 async def hook_of(gateway: Gateway) -> str:
     made = await gateway.post("/api/webhooks", {"url": "https://93.184.216.34/h", "events": ["credits.low"]})
     return str(made.data["id"])
+
+
+async def report_of(gateway: Gateway) -> str:
+    body = {"kind": "weekly", "recipients": ["ops@example.com"]}
+    return str((await gateway.put("/api/reports/team", body)).data["name"])
 
 
 LOG = {"user_id": "ada", "feature_endpoint_value": "chat", "method": "POST", "code": 200, "status": "success"}
@@ -169,6 +179,7 @@ FIXED: dict[str, Made] = {
     "wallets.add_grant": ("/api/wallets/ada/grants", BODY, {**BODY, "credits": 8}),
     "wallets.adjust": ("/api/wallets/ada/adjustments", {"credits": 1, "reason": "a"}, {"credits": 2, "reason": "a"}),
     "wallets.debit": ("/api/wallets/ada/debits", {"credits": 1, "service": "s"}, {"credits": 2, "service": "s"}),
+    "ledger.close_month": ("/api/ledger/closes", {"period": "2026-01"}, {"period": "2026-02"}),
     "usage.record": ("/api/usage", {"user_id": "ada", "feature_key": "chat"}, {"user_id": "bo", "feature_key": "chat"}),
     "portal.create": ("/api/portal/links", {"user_id": "ada"}, {"user_id": "bo"}),
     "keys.create_key": (
@@ -189,8 +200,16 @@ ABOUT: dict[str, tuple[Callable[[Gateway], Awaitable[str]], Made]] = {
         use_of,
         ("/api/transactions/{id}/refund", {"credits": 1, "reason": "a"}, {"credits": 2, "reason": "a"}),
     ),
+    "wallets.record_payment": (
+        grant_of,
+        ("/api/wallets/ada/grants/{id}/payments", {"paid_usd": 1}, {"paid_usd": 2}),
+    ),
     "transactions.charge_back": (bought, ("/api/transactions/{id}/chargeback", {"reason": "a"}, {"reason": "b"})),
     "keys.rotate_key": (key_of, ("/api/keys/{id}/rotate", {"overlap_seconds": 60}, {"overlap_seconds": 61})),
+    "reports.test_report": (
+        report_of,
+        ("/api/reports/{id}/test", {"address": "a@b.example"}, {"address": "c@d.example"}),
+    ),
     "webhooks.rotate_secret": (hook_of, ("/api/webhooks/{id}/rotate", {"overlap_seconds": 6}, {"overlap_seconds": 7})),
 }
 BY_USAGE_KEY: dict[str, Made] = {
@@ -210,6 +229,7 @@ BY_USAGE_KEY: dict[str, Made] = {
 """Without a usage key, one is derived from the `Idempotency-Key`: the use itself is stored, not the answer."""
 
 MAKES_NOTHING = {
+    "bills.import_bill",  # the same file again changes nothing
     "graphql.post",
     "credits-process.extend",
     "credits-process.void",
@@ -221,6 +241,8 @@ MAKES_NOTHING = {
     "dead-letters.drop",
     "privacy.erase",
     "webhooks.replay",
+    "reports.resume_report",
+    "reports.note_bounce",
     "session.sign_in",
     "session.make_link",
     "leases.renew",

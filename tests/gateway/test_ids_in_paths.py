@@ -19,6 +19,8 @@ from support.people import SECRET, bearer
 ODD = ["auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|1", "ada+test@x.de", "a/b", "/a=", "a//b"]
 """Ids of identity providers, e-mail addresses with tags, and every new character at the beginning, the middle and the end."""
 
+REPORT = {"kind": "daily", "recipients": ["ops@example.com"]}
+
 ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/credits-process/{usage_key}": (None, 200, "usage_key"),
     "GET /api/usage/{usage_key}": (None, 200, "usage_key"),
@@ -38,6 +40,15 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "PUT /api/budgets/{name}": ({"scope": "business", "amount": 1, "period": "month"}, 200, "name"),
     "GET /api/budgets/{name}": (None, 200, "name"),
     "DELETE /api/budgets/{name}": (None, 200, ""),
+    "PUT /api/reports/{name}": (REPORT, 200, "name"),
+    "GET /api/reports/{name}": (None, 200, "name"),
+    "GET /api/reports/{name}/preview": (None, 200, ""),
+    "GET /api/reports/{name}/page": (None, 200, ""),
+    "GET /api/reports/{name}/file": (None, 200, ""),
+    "GET /api/reports/{name}/deliveries": (None, 200, ""),
+    "POST /api/reports/{name}/test": ({"address": "me@example.com"}, 201, "report"),
+    "POST /api/reports/{name}/resume": ({}, 200, "name"),
+    "DELETE /api/reports/{name}": (None, 200, "name"),
     "PUT /api/analytics/segments/rules/{name}": (
         {"conditions": [{"field": "credits", "op": ">=", "value": 5}]},
         200,
@@ -61,6 +72,12 @@ ANSWERS: Mapping[str, tuple[Any, int, str]] = {
     "GET /api/wallets/{owner_id}/grants": (None, 200, ""),
     "POST /api/wallets/{owner_id}/grants": ({"credits": 5, "source": "purchase"}, 201, ""),
     "POST /api/wallets/{owner_id}/grants/{grant_id}/void": ({"reason": "a test"}, 200, ""),
+    "POST /api/wallets/{owner_id}/grants/{grant_id}/payments": ({"paid_usd": 5}, 201, "owner_id"),
+    "GET /api/ledger/closes/{period}": (None, 200, ""),
+    "GET /api/ledger/closes/{period}/wallets": (None, 200, ""),
+    "GET /api/ledger/closes/{period}/wallets/{owner_id}": (None, 200, "owner_id"),
+    "GET /api/ledger/closes/{period}/journal": (None, 200, ""),
+    "GET /api/ledger/closes/{period}/late": (None, 200, ""),
     "POST /api/wallets/{owner_id}/adjustments": ({"credits": 5, "reason": "a test"}, 201, ""),
     "POST /api/wallets/{owner_id}/debits": ({"credits": 1, "service": "chat"}, 201, "user_id"),
     "GET /api/wallets/{owner_id}/balance": (None, 200, "owner_id"),
@@ -74,6 +91,9 @@ QUERIES = {
     "/api/wallets/{owner_id}/statement": "?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",
     "/api/wallets/{owner_id}/balance": "?at=2099-01-01T00:00:00Z",
 }
+
+CLOSED = "2026-01"
+"""A closed month."""
 
 MADE_HERE = {"dead-letters", "keys", "portal", "transactions", "webhooks"}
 """Objects whose ids are not chosen by callers; `/api/portal` answers to a link's token only (`test_portal`)."""
@@ -112,6 +132,7 @@ async def _prepare(gateway: Gateway, name: str) -> str:
         (f"/api/objectives/{path}", {"indicator": "availability", "targetPercent": 99}),
         (f"/api/ingest-rules/{path}", {"forms": ["cloud_event"], "action": "ignore"}),
         (f"/api/budgets/{path}", {"scope": "business", "amount": 1, "period": "month"}),
+        (f"/api/reports/{path}", REPORT),
     ):
         assert (await gateway.put(place, body)).status == 200
     taken = await gateway.post(
@@ -122,6 +143,7 @@ async def _prepare(gateway: Gateway, name: str) -> str:
         "/api/credits-process/start", {"user_id": name, "feature_endpoint_id": name, "usage_key": name}
     )
     assert (started.status, started.data["usage_key"]) == (200, name)
+    assert (await gateway.post("/api/ledger/closes", {"period": CLOSED})).status == 201
     return str(granted.data["grant"]["id"])
 
 
@@ -136,10 +158,10 @@ async def test_every_route_takes_the_id_whole(gateway: Gateway) -> None:
         grant = await _prepare(gateway, name)
         for call, operation in ordered:
             body, status, member = ANSWERS[call]
-            path = operation.path.replace("{grant_id}", grant)
+            path = operation.path.replace("{grant_id}", grant).replace("{period}", CLOSED)
             own = f"{name}-lease" if "{lease_id}" in path else name  # a lease and a use share their names
             path = re.sub(r"{\w+}", quote(own, safe=""), path) + QUERIES.get(operation.path, "")
-            answer = await gateway.call(operation.method, path, body)
+            answer = await gateway.call(operation.method, path, body, raw=bool(operation.produces))
             if answer.status != status or (member and answer.data[member] != own):
                 wrong.append(f"{call} of {name!r}: {answer.body}")
 

@@ -16,6 +16,9 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.credit.closing.payments import PaymentRecords
+from faregate.credit.closing.repository import CloseRepository
+from faregate.credit.closing.service import CloseService
 from faregate.credit.interfaces import ITopUpProvider
 from faregate.credit.ledger.accounts import GrantSource, TransferKind
 from faregate.credit.ledger.book import Book
@@ -57,6 +60,7 @@ class Credit:
     accounting: AccountingService
     limits: LimitService
     top_ups: TopUpService
+    closes: CloseService
 
 
 def make_credit(
@@ -70,13 +74,16 @@ def make_credit(
     repository, subjects = LedgerRepository(database), Subjects(database)
     ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
     repricing = RepricingService(repository, ledger_session, subjects)
+    service = CreditService(repository, ledger_session, subjects, repricing, initial_micros=initial_micros)
+    closes = CloseRepository(database)
     return Credit(
         repository,
-        CreditService(repository, ledger_session, subjects, repricing, initial_micros=initial_micros),
+        service,
         CorrectionService(repository, ledger_session, subjects),
         AccountingService(database, ledger_session),
         LimitService(database, repository, ledger_session),
         TopUpService(database, repository, ledger_session, subjects, provider or OnAccountProvider()),
+        CloseService(database, closes, ledger_session, service, PaymentRecords(closes, service, ledger_session)),
     )
 
 
@@ -254,6 +261,7 @@ class DatabaseLedger(Ledger):
         self.accounting = credit.accounting
         self.repository = credit.repository
         self.limits = credit.limits
+        self.closes = credit.closes
 
     async def add(self, spec: GrantSpec) -> None:
         await self.database.run(lambda session: self.service.grant(session, self.OWNER, spec))

@@ -78,6 +78,7 @@ async def _define(gateway: Gateway) -> None:
     await gateway.put("/api/quotas", {"owner_id": "user-01", "meter": "credits", "limit": 300, "period": "month"})
     await gateway.put("/api/quotas", {"owner_id": "*", "meter": "credits", "limit": 500_000, "period": "month", "hard": True})  # fmt: skip
     await gateway.post("/api/webhooks", {"url": "https://93.184.215.14/hooks/faregate", "events": ["credits.low", "usage.alert"], "description": "billing"})  # fmt: skip
+    await gateway.put("/api/reports/team", {"kind": "weekly", "recipients": ["owner@example.com", "ops@example.com"], "timezone": "Europe/Berlin", "files": ["xlsx"]})  # fmt: skip
     await gateway.put("/api/budgets/chat", {"scope": "feature", "value": "ai_chat_v1", "amount": 60_000, "emails": ["owner@example.com"]})  # fmt: skip
     await gateway.put("/api/objectives/chat-works", {"indicator": "availability", "targetPercent": 99})
     for name, scopes in (("billing", ["wallets:read", "credits:process"]), ("reports", ["analytics:read"])):

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -19,10 +19,16 @@ __all__ = ["MailServer", "Posted", "Receiver", "http_receiver", "mail_server"]
 
 @dataclass
 class MailServer:
-    """Keeps received mail; refuses recipients at `refused.example`."""
+    """Keeps received mail; refuses recipients at `refused.example`, and mails with the `answers` that are left."""
 
     url: str = ""
     mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list[str])
+    _strike: tuple[Callable[[], None], str, int] | None = None
+
+    def strike(self, kill: Callable[[], None], when: str, *, after: int) -> None:
+        """Kill the sender of a later mail `before` this one is accepted or `after`; `after` more mails are accepted first."""
+        self._strike = (kill, when, len(self.mails) + after)
 
     async def handle_RCPT(  # noqa: N802  aiosmtpd looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -33,8 +39,18 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.answers:
+            return self.answers.pop(0)
+        kill, when, at = self._strike or (None, "", 0)
+        if kill is not None and len(self.mails) >= at and when == "before":
+            self._strike = None
+            kill()
+            return "451 not now"
         message = message_from_bytes(cast("bytes", envelope.content), policy=cast("Any", default))
         self.mails.append((list(envelope.rcpt_tos), cast("EmailMessage", message)))
+        if kill is not None and len(self.mails) >= at:
+            self._strike = None
+            kill()
         return "250 OK"
 
 

@@ -22,6 +22,9 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/analytics/incident": "faregate insights incident",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
+    "GET /api/reports": "faregate reports list",
+    "GET /api/bills": "faregate bills list",
+    "POST /api/bills": "faregate bills import SOURCE FILE",
 }
 """The command that does what each HTTP call does; `{…}` matches one part of the path and is copied."""
 

@@ -18,8 +18,10 @@ from faregate.core.settings import Settings
 from faregate.gateway.controllers.allowances import AllowancesController
 from faregate.gateway.controllers.analytics import AnalyticsController
 from faregate.gateway.controllers.audit import AuditController
+from faregate.gateway.controllers.bills import BillsController
 from faregate.gateway.controllers.bookkeeping import BookkeepingController
 from faregate.gateway.controllers.budgets import BudgetsController
+from faregate.gateway.controllers.closes import ClosesController
 from faregate.gateway.controllers.costs import CostsController
 from faregate.gateway.controllers.credits_process import CreditsProcessController
 from faregate.gateway.controllers.dead_letters import DeadLettersController
@@ -47,6 +49,7 @@ from faregate.gateway.controllers.portal_links import PortalLinksController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
+from faregate.gateway.controllers.reports import ReportsController
 from faregate.gateway.controllers.sessions import SessionsController
 from faregate.gateway.controllers.tables import TablesController
 from faregate.gateway.controllers.usage import UsageController
@@ -197,6 +200,7 @@ class GatewayContainer(FaregateContainer):
     bookkeeping_controller: providers.Provider[BookkeepingController] = providers.Singleton(
         BookkeepingController, host.bookkeeping
     )
+    closes_controller: providers.Provider[ClosesController] = providers.Singleton(ClosesController, host.closes)
     features_controller: providers.Provider[FeaturesController] = providers.Singleton(FeaturesController, host.catalog)
     privacy_controller: providers.Provider[PrivacyController] = providers.Singleton(PrivacyController, host.privacy)
     plans_controller: providers.Provider[PlansController] = providers.Singleton(PlansController, host.catalog)
@@ -247,6 +251,7 @@ class GatewayContainer(FaregateContainer):
     )
     costs_controller: providers.Provider[CostsController] = providers.Singleton(CostsController, host.costs, host.clock)
     budgets_controller: providers.Provider[BudgetsController] = providers.Singleton(BudgetsController, host.budgets)
+    bills_controller: providers.Provider[BillsController] = providers.Singleton(BillsController, host.bills)
     feedback_controller: providers.Provider[FeedbackController] = providers.Singleton(
         FeedbackController, host.feedback, host.clock
     )
@@ -256,12 +261,15 @@ class GatewayContainer(FaregateContainer):
     operations_controller: providers.Provider[OperationsController] = providers.Singleton(
         OperationsController, host.incidents, host.incident_refunds, host.capacity, host.clock
     )
+    reports_controller: providers.Provider[ReportsController] = providers.Singleton(
+        ReportsController, host.report_service
+    )
     quotas_controller: providers.Provider[QuotasController] = providers.Singleton(QuotasController, host.quota_service)
     meters_controller: providers.Provider[MetersController] = providers.Singleton(
         MetersController, host.meters, host.meter_totals, host.clock
     )
     exports_controller: providers.Provider[ExportsController] = providers.Singleton(
-        ExportsController, host.exports, host.clock
+        ExportsController, host.exports, host.focus, host.clock
     )
     allowances_controller: providers.Provider[AllowancesController] = providers.Singleton(
         AllowancesController, host.quota_service, host.bookkeeping
@@ -372,6 +380,7 @@ class GatewayContainer(FaregateContainer):
         audit_controller,
         webhooks_controller,
         bookkeeping_controller,
+        closes_controller,
         usage_events_controller,
         foreign_events_controller,
         otlp_controller,
@@ -381,11 +390,13 @@ class GatewayContainer(FaregateContainer):
         insights_controller,
         costs_controller,
         budgets_controller,
+        bills_controller,
         feedback_controller,
         dead_letters_controller,
         objectives_controller,
         operations_controller,
         quotas_controller,
+        reports_controller,
         meters_controller,
         exports_controller,
         tables_controller,

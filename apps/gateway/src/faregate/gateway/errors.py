@@ -32,6 +32,8 @@ STATUS: Mapping[str, int] = {
     "unknown_wallet": 404,
     "unknown_usage_key": 404,
     "unknown_grant": 404,
+    "unknown_close": 404,
+    "not_closable": 409,
     "unknown_transaction": 404,
     "hold_mismatch": 409,
     "already_settled": 409,

@@ -20,6 +20,7 @@ from faregate.core.settings.unchecked_claims import unchecked_claims
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.dashboard.pages import dashboard_routes
 from faregate.gateway.dashboard.portal_page import portal_routes
+from faregate.gateway.dashboard.unsubscribe_page import unsubscribe_routes
 from faregate.gateway.errors import MethodNotAllowedError, RouteNotFoundError
 from faregate.gateway.graphql.explorer import explorer_routes
 from faregate.gateway.http.cross_origin import cross_origin
@@ -53,6 +54,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
             *documentation_routes(_operations(controllers)),
             *explorer_routes(),
             *container.oidc_sign_in().routes(),
+            *unsubscribe_routes(container.report_service()),
             *portal_routes(container.portal_links()),
             *dashboard_routes(oidc=settings.oidc_issuer is not None),
         ],

@@ -12,6 +12,7 @@ from faregate.analytics.insights.container import InsightsContainer
 from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
+from faregate.analytics.reports.delivering import ReportDeliverer
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.db.schedule import Job, Schedule
@@ -37,6 +38,8 @@ from faregate.worker.handlers.usage_events import UsageEventHandler
 from faregate.worker.jobs import make_jobs
 from faregate.worker.metering import metering_jobs
 from faregate.worker.metrics import WorkerMetrics
+from faregate.worker.reports.loop import ReportLoop
+from faregate.worker.reports.mailer import SmtpReportMailer, make_report_mailer
 from faregate.worker.webhooks import WebhookDeliverer
 from faregate.worker.worker import ILoop, Worker
 
@@ -102,10 +105,14 @@ def make_worker(
     schedule: Schedule,
     heartbeats: Heartbeats,
     deliverer: WebhookDeliverer,
+    reports: ReportLoop,
+    mailer: SmtpReportMailer,
     probes: Sequence[ILoop],
 ) -> Worker:
-    """Return all tasks of one worker process."""
-    return Worker(consumers, schedule, heartbeats, loops=[deliverer, *probes])
+    """Return all tasks of one worker process; without a mail server it leaves reports to others."""
+    return Worker(
+        consumers, schedule, heartbeats, loops=[deliverer, *([reports] if mailer.configured else []), *probes]
+    )
 
 
 host = FaregateContainer
@@ -206,6 +213,17 @@ class WorkerContainer(FaregateContainer):
         host.settings.provided.settle_batch_size,
         host.settings.provided.broker_url,
     )
+    report_mailer: providers.Provider[SmtpReportMailer] = providers.Singleton(make_report_mailer, host.settings)
+    report_deliverer: providers.Provider[ReportDeliverer] = providers.Singleton(
+        ReportDeliverer,
+        host.database,
+        host.reports.container.repository,
+        host.reports.container.composer,
+        report_mailer,
+        host.clock,
+        public_url=host.settings.provided.public_url,
+    )
+    report_loop: providers.Provider[ReportLoop] = providers.Singleton(ReportLoop, host.report_service, report_deliverer)
     metering: providers.Provider[Sequence[Job]] = providers.Singleton(
         metering_jobs,
         quota_service,
@@ -222,6 +240,7 @@ class WorkerContainer(FaregateContainer):
         host.idempotency,
         host.usage.container.upkeep,
         host.log_retention,
+        host.report_service,
         metering,
     )
     schedule: providers.Provider[Schedule] = providers.Singleton(Schedule, host.database, host.clock, jobs)
@@ -232,5 +251,5 @@ class WorkerContainer(FaregateContainer):
         make_probes, host.settings, host.database, consumers, metrics, host.clock
     )
     worker: providers.Provider[Worker] = providers.Singleton(
-        make_worker, consumers, schedule, host.heartbeats, deliverer, probes
+        make_worker, consumers, schedule, host.heartbeats, deliverer, report_loop, report_mailer, probes
     )

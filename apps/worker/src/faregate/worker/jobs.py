@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.analytics.reports.service import ReportService
 from faregate.core.access.idempotency import IdempotencyStore
 from faregate.core.db.database import Database
 from faregate.core.db.schedule import Job
@@ -27,6 +28,7 @@ def make_jobs(
     answers: IdempotencyStore,
     upkeep: EventUpkeep,
     log_retention: LogRetention,
+    reports: ReportService,
     metering: Sequence[Job],
 ) -> Sequence[Job]:
     """Return the jobs of a worker."""
@@ -43,6 +45,7 @@ def make_jobs(
         Job("make_event_partitions", "17 3 * * *", upkeep.make_partitions),
         Job("forget_event_keys", "47 3 * * *", upkeep.forget),
         Job("keep_feature_logs", 3600.0, log_retention.sweep),
+        Job("forget_reports", "57 3 * * *", reports.forget),
         *metering,
     ]
 

@@ -1,11 +1,12 @@
 """E-mail over SMTP."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from faregate.analytics.reports.errors import MailRefusedError
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, InvalidError
 
 __all__ = ["Attachment", "Mail", "Mailer"]
@@ -25,7 +26,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail; `html` is shown by most mail programs, `text` by the others."""
+    """One mail; `html` is shown by most mail programs, `text` by the others; it refers to `images` as `cid:<name>`."""
 
     to: Sequence[str]
     subject: str
@@ -33,6 +34,8 @@ class Mail:
     html: str | None = None
     attachments: Sequence[Attachment] = ()
     message_id: str | None = None
+    images: Sequence[Attachment] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Mailer:
@@ -42,10 +45,16 @@ class Mailer:
         self._options = _options(url)
         self._sender = sender
 
+    @property
+    def sender(self) -> str:
+        """The address of the sender, perhaps with a name."""
+        return self._sender
+
     async def send(self, mail: Mail) -> None:
         """Return once the server has accepted `mail` for all recipients.
 
         Raises:
+            MailRefusedError: the server refused the only recipient, or the mail, for good.
             EngineUnavailableError: it did not accept it, or not for all recipients.
             InvalidError: an address or the subject contains characters that a header cannot hold.
         """
@@ -55,9 +64,25 @@ class Mailer:
         try:
             refused, _ = await send(message, recipients=list(mail.to), timeout=_TIMEOUT_SECONDS, **self._options)
         except (TimeoutError, SMTPException, OSError) as error:
+            if len(mail.to) == 1 and (reason := _refusal(error)) is not None:
+                raise MailRefusedError(f"the mail server refused the mail: {reason}") from error
             raise EngineUnavailableError(f"the mail server did not accept the mail: {error}") from error
         if refused:
             raise EngineUnavailableError(f"the mail server refused the recipients {', '.join(sorted(refused))}")
+
+
+def _refusal(error: Exception) -> str | None:
+    """Return what the server said if it refused the recipient or the mail for good; None if another attempt may help.
+
+    A refusal by policy (5.7.x, such as "relaying denied") is about the sender or the server, which can be put right.
+    """
+    from aiosmtplib import SMTPDataError, SMTPRecipientRefused, SMTPRecipientsRefused
+
+    if isinstance(error, SMTPRecipientsRefused):
+        error = error.recipients[0]
+    if not isinstance(error, SMTPRecipientRefused | SMTPDataError) or not 500 <= error.code < 600:
+        return None
+    return None if error.message.startswith("5.7.") else f"{error.code} {error.message}"
 
 
 def _message(mail: Mail, sender: str) -> EmailMessage:
@@ -68,11 +93,19 @@ def _message(mail: Mail, sender: str) -> EmailMessage:
         message["Subject"] = mail.subject
         if mail.message_id:
             message["Message-ID"] = f"<{mail.message_id}>"
+        for name, value in mail.headers.items():
+            message[name] = value
     except ValueError as error:
         raise InvalidError(f"the mail cannot be addressed: {error}", param="to") from error
     message.set_content(mail.text)
     if mail.html is not None:
         message.add_alternative(mail.html, subtype="html")
+        shown: Any = message.get_body(("html",))
+        for image in mail.images:
+            kind, _, subtype = image.media_type.partition("/")
+            shown.add_related(
+                image.content, maintype=kind, subtype=subtype, cid=f"<{image.name}>", disposition="inline"
+            )
     for attachment in mail.attachments:
         kind, _, subtype = attachment.media_type.partition("/")
         message.add_attachment(attachment.content, maintype=kind, subtype=subtype, filename=attachment.name)

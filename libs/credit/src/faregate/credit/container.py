@@ -10,6 +10,9 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.messaging.interfaces import IOutbox
 from faregate.core.settings import Settings
 from faregate.core.webhooks.outgoing_events import IAnnouncer, NullAnnouncer
+from faregate.credit.closing.payments import PaymentRecords
+from faregate.credit.closing.repository import CloseRepository
+from faregate.credit.closing.service import CloseService
 from faregate.credit.interfaces import ISettlementProgress, ITopUpProvider
 from faregate.credit.proof.verify import Verifier
 from faregate.credit.services.accounting import AccountingService
@@ -48,8 +51,8 @@ class CreditContainer(containers.DeclarativeContainer):
     """Container of the ledger.
 
     Requires `settings`, `database`, `subjects`, `outbox` and `progress`. Optional: `top_up_provider`, `announcer` and
-    `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `openings`,
-    `lookups`, `bulk_reads`, `gauges` and `verifier`.
+    `clock`. Provides `service`, `repricing`, `bookkeeping`, `corrections`, `accounting`, `limits`, `top_ups`, `closes`,
+    `openings`, `lookups`, `bulk_reads`, `gauges` and `verifier`.
 
     `clock` is for simulations; if it is None, the database's clock is used.
     """
@@ -99,6 +102,16 @@ class CreditContainer(containers.DeclarativeContainer):
     )
     bookkeeping: providers.Provider[Bookkeeping] = providers.Singleton(
         Bookkeeping, database, service, corrections, accounting, limits, subjects
+    )
+    close_repository: providers.Provider[CloseRepository] = providers.Singleton(CloseRepository, database)
+    closes: providers.Provider[CloseService] = providers.Singleton(
+        CloseService,
+        database,
+        close_repository,
+        ledger_session,
+        service,
+        providers.Singleton(PaymentRecords, close_repository, service, ledger_session),
+        accounts=settings.provided.journal_accounts,
     )
     openings: providers.Provider[OpeningImport] = providers.Singleton(OpeningImport, database, service)
     lookups: providers.Provider[LedgerLookups] = providers.Singleton(LedgerLookups, database, repository)

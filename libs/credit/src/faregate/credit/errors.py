@@ -15,9 +15,11 @@ __all__ = [
     "HoldClosedError",
     "HoldMismatchError",
     "InsufficientCreditsError",
+    "NotClosableError",
     "NotRefundableError",
     "PaymentDeclinedError",
     "SpendingLimitError",
+    "UnknownCloseError",
     "UnknownGrantError",
     "UnknownTransferError",
     "UnknownUsageKeyError",
@@ -180,3 +182,20 @@ class NotRefundableError(CreditError):
             param="credits",
             refundable=left,
         )
+
+
+class UnknownCloseError(CreditError, NotFoundError):
+    """The month is not closed."""
+
+    code = "unknown_close"
+
+    def __init__(self, period: str) -> None:
+        super().__init__(
+            f"The month {period!r} is not closed; close it first, or list the closed months", param="period"
+        )
+
+
+class NotClosableError(CreditError):
+    """The month cannot be closed now: it is not over, or an earlier one must be closed first."""
+
+    code = "not_closable"

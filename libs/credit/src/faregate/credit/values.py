@@ -18,6 +18,7 @@ __all__ = [
     "Wallet",
     "charge_view",
     "grant_view",
+    "transaction_id",
     "transaction_view",
     "wallet_view",
 ]

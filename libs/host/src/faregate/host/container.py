@@ -7,12 +7,15 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from faregate.analytics.answers.story import Storyteller
+from faregate.analytics.bills.container import BillsContainer
 from faregate.analytics.container import AnalyticsContainer
+from faregate.analytics.focus.container import FocusContainer
 from faregate.analytics.insights.container import InsightsContainer
 from faregate.analytics.insights.feedback.interfaces import ISentimentModel, NoSentiment
 from faregate.analytics.insights.operations.container import OperationsContainer
 from faregate.analytics.quotas.container import QuotasContainer
 from faregate.analytics.quotas.interfaces import IAlertChannel
+from faregate.analytics.reports.container import ReportsContainer
 from faregate.analytics.retention.personal_data import ANALYTICS_ERASURES, ANALYTICS_EXPORTS, ArchivedEventsPersonalData
 from faregate.core.container import CoreContainer, engines
 from faregate.core.db.database import Database
@@ -52,7 +55,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     Every provider can be replaced when the container is created, e.g. `FaregateContainer(settings=…, directory=mine)`; the
     extension points for this are `directory`, `top_up_provider`, `redactor`, `announcer`, `transport` and `clock`. Providers that
     this class does not list are in the libraries' own containers: `core`, `credit`, `quotas`, `analytics`, `insights`,
-    `operations`, `usage`, `feature_log`.
+    `operations`, `reports`, `provider_bills`, `focus_export`, `usage`, `feature_log`.
 
     `async with container.engines() as database:` keeps the database and the transport open.
 
@@ -117,6 +120,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     top_ups = credit.container.top_ups
     ledger_lookups = credit.container.lookups
     openings = credit.container.openings
+    closes = credit.container.closes
     verifier = credit.container.verifier
 
     quotas = providers.Container(
@@ -225,6 +229,22 @@ class FaregateContainer(containers.DeclarativeContainer):
     incident_refunds = operations.container.incident_refunds
     capacity = operations.container.capacity
     operations_jobs = operations.container.jobs
+
+    reports = providers.Container(
+        ReportsContainer,
+        settings=settings,
+        database=database,
+        subjects=subjects,
+        clock=clock,
+        analytics=questions,
+        books=bookkeeping,
+    )
+    report_service = reports.container.service
+
+    provider_bills = providers.Container(BillsContainer, database=database, prices=price_service)
+    bills = provider_bills.container.bills
+    focus_export = providers.Container(FocusContainer, settings=settings, database=database, prices=price_service)
+    focus = focus_export.container.focus
 
     many_uses: providers.Provider[ManyUses] = providers.Singleton(
         ManyUses, database, credits, credit.container.bulk_reads, usage.container.repository

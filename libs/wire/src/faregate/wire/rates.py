@@ -110,6 +110,22 @@ class RateCard:
                 output_cost = _CONTEXT.add(output_cost, amount)
         return Cost(total, input_cost, output_cost)
 
+    def amounts(self, counts: Mapping[str, int], *, by_parts: bool = False) -> Sequence[tuple[Rate, int, Decimal]]:
+        """Return each rate that applies, the count that it prices and the cost; empty where `cost` is None.
+
+        A count stands without its parts that have a rate of their own, so that no unit is counted twice. The costs sum to the
+        total of `cost`.
+        """
+        leaves = None if self.without_price(counts) else self._leaves(counts, by_parts=by_parts)
+        if leaves is None:
+            return ()
+        size = self._input_size(counts, leaves) if self._tiered else 0
+        return [
+            (rate, count, _CONTEXT.divide(_CONTEXT.multiply(_tier_price(rate, size), count), rate.per))
+            for rate, count in ((self.rates[position], leaves[position]) for position in self._order)
+            if count
+        ]
+
     def without_price(self, counts: Mapping[str, int]) -> list[str]:
         """Return the names of the counts without a price; a count of 0 needs none."""
         unknown = (counts.keys() - self.covered) | (counts.keys() & self.mute)

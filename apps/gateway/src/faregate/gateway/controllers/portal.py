@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from faregate.analytics.answers.exploration import Explorer
 from faregate.analytics.quotas.service import QuotaService
+from faregate.analytics.reports.documents.statement_pdf import Letterhead, statement_pdf
 from faregate.core.clock import IClock
 from faregate.core.errors import InvalidError, MissingExtraError
 from faregate.credit.errors import UnknownUsageKeyError, UnknownWalletError
 from faregate.credit.services.bookkeeping import Bookkeeping
-from faregate.gateway.documents.statement_pdf import Letterhead, statement_pdf
 from faregate.gateway.http.operation import Call, Controller, Page, Reply, link, operation
 from faregate.gateway.schemas.base import cursor_of, position_of
 from faregate.gateway.schemas.bookkeeping import StatementAnswer, statement_answer
@@ -182,7 +182,7 @@ class PortalController(Controller):
             return found
         if query.format == "csv":
             return _file(found, "csv", _csv(found), "text/csv; charset=utf-8")
-        head = Letterhead(self._look.title, self._look.color, query.timezone)
+        head = Letterhead(self._look.title, owner_id, found.since, found.until, self._look.color, query.timezone)
         return _file(found, "pdf", await statement_pdf(found, head, now=self._clock.now()), "application/pdf")
 
     def _shown(self, use: FeatureUsageAnswer) -> FeatureUsageAnswer:

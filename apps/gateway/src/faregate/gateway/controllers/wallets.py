@@ -99,6 +99,7 @@ class WalletsController(Controller):
         links={
             "read": link("wallets.get_wallet", path=_SAME_OWNER),
             "void": link("wallets.void_grant", path={**_SAME_OWNER, "grant_id": "grant/id"}),
+            "payment": link("wallets.record_payment", path={**_SAME_OWNER, "grant_id": "grant/id"}),
             "transactions": link("wallets.list_transactions", path=_SAME_OWNER),
         },
         rehearsable=True,

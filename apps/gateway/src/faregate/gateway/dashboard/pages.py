@@ -25,7 +25,7 @@ _VENDORED = frozenset({"uplot.js", "uplot.css", "uplot.license.txt"})
 
 _NOT_SENT = re.compile(rb"^[ \t]*//.*\n|^[ \t]+", re.MULTILINE)
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; frame-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
 )
 

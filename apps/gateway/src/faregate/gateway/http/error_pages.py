@@ -36,6 +36,8 @@ _FIXES: Mapping[str, str] = {
     "unknown_wallet": "A wallet is created on first use or by PUT; check the id (`org:<id>` for an organisation).",
     "unknown_usage_key": "Start first, or check the key; it is the `usage_key` of the answer to `start`.",
     "unknown_grant": "GET the wallet to list its grants.",
+    "unknown_close": "Close the month first; GET /api/ledger/closes lists the closed months.",
+    "not_closable": "Close months in order, each after its end; `catch_up` closes the open ones before it.",
     "unknown_transaction": "GET the wallet's transactions to find their ids.",
     "hold_mismatch": "Send the user and feature that the use was started with.",
     "already_settled": "Nothing: the use is settled. To correct it, make a refund or an adjustment.",

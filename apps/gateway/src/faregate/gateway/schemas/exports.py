@@ -1,13 +1,14 @@
-"""The query of `/api/analytics/export`."""
+"""Queries of `/api/analytics/export` and `/api/analytics/focus`."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from faregate.analytics.exports.formats import Format
+from faregate.core.values.fields import LooseBody, Moment
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
 
-__all__ = ["ExportQuery"]
+__all__ = ["ExportQuery", "FocusQuery"]
 
 
 class ExportQuery(AnalyticsQuery):
@@ -20,3 +21,12 @@ class ExportQuery(AnalyticsQuery):
     bom: Annotated[bool, Field(description="only for CSV: begin with a byte order mark, so that Excel reads UTF-8")] = (
         False
     )
+
+
+class FocusQuery(LooseBody):
+    """The range in which uses were settled; `from` is included, `to` is excluded."""
+
+    since: Moment = Field(alias="from")
+    until: Moment = Field(alias="to")
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000, description="highest number of rows")] = 10_000

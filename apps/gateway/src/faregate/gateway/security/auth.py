@@ -32,6 +32,7 @@ class Scope(StrEnum):
     FEATURES_WRITE = "features:write"
     PRICES_WRITE = "prices:write"
     QUOTAS_WRITE = "quotas:write"
+    REPORTS_WRITE = "reports:write"
     LOGS_WRITE = "logs:write"
     LOGS_READ = "logs:read"
     ANALYTICS_READ = "analytics:read"

@@ -16,7 +16,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
-__all__ = ["AnalyticsService", "Dashboard", "TopBy"]
+__all__ = ["AnalyticsService", "ComparedPeriod", "Dashboard", "TopBy"]
 
 TopBy = Literal["credits", "requests", "tokens", "cost"]
 _ORDERS = {"credits": "credits", "requests": "requests", "tokens": "input_tokens + output_tokens", "cost": "cost"}
@@ -33,6 +33,17 @@ class Dashboard:
     series: Sequence[Point]
     users: Sequence[TopUser]
     freshness: Freshness
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPeriod:
+    """The usage of a period and the totals of the period before, from one snapshot."""
+
+    metrics: UsageMetrics
+    before: UsageMetrics
+    series: Sequence[Point]
+    breakdowns: Mapping[str, Sequence[Breakdown]]
+    users: Sequence[TopUser]
 
 
 class AnalyticsService:
@@ -95,6 +106,25 @@ class AnalyticsService:
                 await self._series(session, asked, unit),
                 await self._top_users(session, asked, "credits", users),
                 await self._facts.freshness(session),
+            )
+
+    async def compared(
+        self, question: Question, before: Question, *, unit: Unit, by: Sequence[str], users: int
+    ) -> ComparedPeriod:
+        """Return metrics, series, breakdowns by the dimensions `by` and top users of one question, and the metrics of `before`.
+
+        All from one snapshot, so that the parts add up to the totals.
+        """
+        await self._meters.check(question)
+        async with self._snapshot() as session:
+            asked = await self._models.resolve(session, question)
+            earlier = await self._models.resolve(session, before)
+            return ComparedPeriod(
+                await self._metrics(session, asked, exact=False),
+                await self._metrics(session, earlier, exact=False),
+                await self._series(session, asked, unit),
+                {each: await self._breakdown(session, asked, each) for each in by},
+                await self._top_users(session, asked, "credits", users) if users else [],
             )
 
     def _snapshot(self) -> Any:

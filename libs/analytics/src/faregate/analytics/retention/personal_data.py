@@ -1,6 +1,7 @@
-"""Personal data in quotas, alerts, insights, feedback and archived usage events.
+"""Personal data in quotas, alerts, insights, reports, feedback and archived usage events.
 
-It consists of quotas of the person, the addresses of alerts, insights about the person, feedback, and archived events.
+It consists of quotas of the person, the addresses of alerts and reports, reports and insights about the person, feedback, and
+archived events.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -67,6 +68,21 @@ ANALYTICS_EXPORTS = {
       select name, scope, value, period from faregate.budget
       where exists (select from unnest(emails) as address where lower(address) = lower(:email)) order by name) t
     """,
+    "report_subscription": """
+    select to_json(t)::text from (
+      select name, kind, scope, filters, timezone, hour, weekday, month_day, files, active, next_at, updated_at
+      from faregate.report_subscription where subject_id = :subject order by name) t
+    """,
+    "report_recipient": """
+    select to_json(t)::text from (
+      select name, address, listed, state, changed_at, last_error from faregate.report_recipient
+      where lower(address) = lower(:email) order by name) t
+    """,
+    "report_delivery": """
+    select to_json(t)::text from (
+      select delivery_id, name, address, period_start, period_end, test, status, attempts, due_at, finished_at, last_error
+      from faregate.report_delivery where lower(address) = lower(:email) order by due_at, delivery_id) t
+    """,
     "quota_recipient": """
     select to_json(t)::text from (
       select quota_id, meter, period from faregate.quota
@@ -96,6 +112,8 @@ ANALYTICS_ERASURES = {
     "objective_error": words_erasure("objective_delivery", "last_error"),
     "anomaly_verdict": actor_erasure("anomaly", "verdict_by"),
     "anomaly": "delete from faregate.anomaly where subject_id = :subject returning 1",
+    "bill_import_actor": actor_erasure("bill_import", "actor"),
+    "bill_import_file": words_erasure("bill_import", "file_name"),
     "budget": """
     update faregate.budget set emails = array(
       select address from unnest(emails) as address where lower(address) <> lower(:email))
@@ -108,6 +126,11 @@ ANALYTICS_ERASURES = {
     update faregate.feedback set tags = array(select tag from unnest(tags) as tag where tag !~* :mentions)
     where exists (select from unnest(tags) as tag where tag ~* :mentions) returning 1
     """,
+    "report_subscription": "delete from faregate.report_subscription where subject_id = :subject returning 1",
+    "report_recipient": "delete from faregate.report_recipient where lower(address) = lower(:email) returning 1",
+    "report_delivery": "delete from faregate.report_delivery where lower(address) = lower(:email) returning 1",
+    "report_error": words_erasure("report_delivery", "last_error"),
+    "report_recipient_error": words_erasure("report_recipient", "last_error"),
     "insight_person": "delete from faregate.insight_person where subject_id = :subject returning 1",
     "insight": "delete from faregate.insight where :subject = any(owners) returning 1",
 }

@@ -15,11 +15,13 @@ _MODEL_MODULES = (
     "faregate.feature_log.models",
     "faregate.usage.events.models",
     "faregate.analytics.models",
+    "faregate.analytics.bills.models",
     "faregate.analytics.quotas.models",
     "faregate.analytics.insights.models",
     "faregate.analytics.insights.budgets.models",
     "faregate.analytics.insights.feedback.models",
     "faregate.analytics.insights.operations.objectives.models",
+    "faregate.analytics.reports.models",
 )
 """By name, not imported: the core must not import a library that depends on it."""
 

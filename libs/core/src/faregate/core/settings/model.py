@@ -312,6 +312,11 @@ class Settings(BaseSettings):
     initial_credits: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6)] = Field(
         default=Decimal(0), description="granted once to each wallet at its first use", examples=["10"]
     )
+    journal_accounts: dict[str, str] = Field(
+        default={},
+        description="codes of the general ledger's accounts in the journal of a closed month, by name, as JSON",
+        examples=['{"cash": "1200", "deferred_revenue": "2400", "usage_revenue": "4000"}'],
+    )
     top_up_provider: Literal["none", "on_account"] = Field(
         default="none",
         description="who pays automatic top-ups: nobody, or on account (credits now, an invoice later)",
@@ -324,6 +329,11 @@ class Settings(BaseSettings):
         description="how long credits.low and credits.exhausted are not sent again for a wallet that falls without having "
         "recovered; 0 sends them each time",
         examples=["86400"],
+    )
+    provider_name: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default="Faregate",
+        description="who sells the credits, as exports in FOCUS name the provider and the issuer of invoices",
+        examples=["Example Inc."],
     )
     hold_ttl_seconds: int = Field(
         default=3600,

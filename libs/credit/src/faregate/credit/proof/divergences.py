@@ -4,20 +4,25 @@
 Each returns the values that do not follow from the transfers, as the columns wallet_id, seq, item (a usage key, grant, order
 or scope), check_name, stored and derived: no rows if everything is consistent, at most a hundred otherwise. Each reads one
 range of wallets (or of transfers), so that several connections can share the work under one snapshot. `full` derives
-everything from the first transfer; `since_heads` starts at the heads that an earlier run has verified and stored.
+everything from the first transfer; `since_heads` starts at the heads that an earlier run has verified and stored, and at the last
+closed month.
 """
 
 from dataclasses import dataclass
 
 from faregate.credit.proof.chain import CHAIN
 from faregate.credit.proof.charges import CHARGES, CORRECTIONS, LIMITS, TOP_UPS
+from faregate.credit.proof.closes import CLOSED_GRANTS, CLOSED_WALLETS, CLOSES
 from faregate.credit.proof.reasons import REASONS
 from faregate.credit.proof.wallets import GRANTS, WALLETS
 
-__all__ = ["COUNTS", "OF_ALL", "REMEMBER", "Statements", "full", "since_heads"]
+__all__ = ["CLOSES", "COUNTS", "OF_ALL", "OF_CLOSES", "REMEMBER", "Statements", "full", "since_heads"]
 
-OF_ALL = (CORRECTIONS, TOP_UPS, LIMITS)
+OF_ALL = (CORRECTIONS, TOP_UPS, LIMITS, CLOSES)
 """Statements that are not divided into ranges, because they read few rows."""
+
+OF_CLOSES = (CLOSED_WALLETS.format(picked="true"), CLOSED_GRANTS.format(picked="true"))
+"""Statements of all closed months, for ranges of wallets."""
 
 COUNTS = """
 select (select count(*) from faregate.wallet) as wallets, (select count(*) from faregate.transfer) as transfers,
@@ -67,7 +72,7 @@ def full() -> Statements:
         counted="t.seq is null or (t.wallet_id, t.seq) > (:first, :first_seq)",
     )
     charges = CHARGES.format(new=new, charges=f"(select * from faregate.charge c where {_RANGE.format('c')}) c full")
-    return Statements(chain, charges, _by_wallets(new, new_slices, heads, from_the_start="true"))
+    return Statements(chain, charges, _by_wallets(new, new_slices, heads, from_the_start="true", picked="true"))
 
 
 def since_heads() -> Statements:
@@ -83,12 +88,15 @@ def since_heads() -> Statements:
       where h.wallet_id = t.wallet_id and h.seq = t.seq and h.hash = t.hash)"""
     chain = CHAIN.format(part=part, slices=f"select x.* {of_wallets.format('grant_slice', '>=')}", counted=counted)
     charges = CHARGES.format(new=new, charges="faregate.charge c right")
-    return Statements(chain, charges, _by_wallets(new, new_slices, heads, from_the_start="d.unseen"))
+    last = "number = (select max(k.number) from faregate.close k)"
+    return Statements(chain, charges, _by_wallets(new, new_slices, heads, from_the_start="d.unseen", picked=last))
 
 
-def _by_wallets(new: str, new_slices: str, heads: str, *, from_the_start: str) -> tuple[str, ...]:
+def _by_wallets(new: str, new_slices: str, heads: str, *, from_the_start: str, picked: str) -> tuple[str, ...]:
     return (
         WALLETS.format(new=new, new_slices=new_slices, heads=heads),
         GRANTS.format(new_slices=new_slices, heads=heads, from_the_start=from_the_start),
         REASONS,
+        CLOSED_WALLETS.format(picked=picked),
+        CLOSED_GRANTS.format(picked=picked),
     )

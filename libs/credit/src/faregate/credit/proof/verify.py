@@ -114,6 +114,16 @@ class Verifier:
             found.extend(await self._take(session, step))
         return _sorted(found)
 
+    async def verify_closes(self) -> tuple[Drift, ...]:
+        """Return the figures of closed months that do not follow from the transfers."""
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            await self._configure(session)
+            found: list[Drift] = []
+            for step in [_Step(sql, part) for part in split(()) for sql in divergences.OF_CLOSES]:
+                found.extend(await self._take(session, step))
+            found.extend(await self._take(session, _Step(divergences.CLOSES)))
+        return _sorted(found)
+
     async def _derive(
         self, session: AsyncSession, steps: Sequence[_Step], on_progress: Progress | None
     ) -> tuple[Drift, ...]:

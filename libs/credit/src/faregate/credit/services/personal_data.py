@@ -44,6 +44,16 @@ CREDIT_EXPORTS = {
       select seq, grant_id, amount / 1000000.0 as credits
       from faregate.grant_slice where wallet_id = :subject order by seq, grant_id) t
     """,
+    "grant_payment": """
+    select to_json(t)::text from (
+      select grant_id, cents / 100.0 as paid_usd, paid_at, recorded_at
+      from faregate.grant_payment where wallet_id = :subject order by recorded_at) t
+    """,
+    "closed_month": """
+    select to_json(t)::text from (
+      select k.period, c.opening / 1000000.0 as opening, c.closing / 1000000.0 as closing, c.used / 1000000.0 as used
+      from faregate.close_wallet c join faregate.close k using (number) where c.wallet_id = :subject order by number) t
+    """,
     "spend_limit": """
     select to_json(t)::text from (
       select split_part(scope, ':', 1) as kind, period, soft / 1000000.0 as soft, hard / 1000000.0 as hard, started_at,

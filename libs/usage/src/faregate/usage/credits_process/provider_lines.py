@@ -19,6 +19,7 @@ __all__ = ["native_usage", "reduced_usage"]
 _ABOUT_USAGE = re.compile(
     "token|seconds|cache|details|server_tool_use|billed_units|count|cost|web_searches|providerMetadata", re.IGNORECASE
 )
+_RESPONSE_ID = re.compile(r"(?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9_-]{8,120}")
 _TIMES = frozenset({"5m", "1h"})
 _LONG = 64
 
@@ -46,7 +47,7 @@ def native_usage(
         provider=provider or _name(reading.provider),
         tokens=reading.counts or {"input_tokens": 0},
         service_tier=service_tier or _name(reading.service_tier),
-        raw=_kept(reading.usage) | _tiers(body, reading, requested=service_tier),
+        raw=_kept(reading.usage) | _tiers(body, reading, requested=service_tier) | _response_id(body),
         inconsistent=reading.inconsistent or are_inconsistent(reading.counts),
         reported_cost_usd=reading.reported_cost_usd,
     )
@@ -66,6 +67,12 @@ def reduced_usage(body: Mapping[str, Any]) -> dict[str, Any]:
     cost = {"response_cost": reading.reported_cost_usd} if reading.reported_cost_usd is not None else {}
     output = {"output": searches} if searches else {}
     return {**{name: text for name, text in names.items() if text}, **cost, **output, **_kept(reading.usage)}
+
+
+def _response_id(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return the provider's id of the response, by which its bill names the request; only ids of known forms are kept."""
+    found = body.get("id", body.get("responseId"))
+    return {"response_id": found} if isinstance(found, str) and _RESPONSE_ID.fullmatch(found) else {}
 
 
 def _tiers(body: Mapping[str, Any], reading: Reading, *, requested: str | None) -> dict[str, str]:

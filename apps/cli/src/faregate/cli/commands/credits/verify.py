@@ -13,11 +13,13 @@ from faregate.cli.shared.output import Format, console, errors, print_json, prin
 from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from faregate.core.db.database import Database
     from faregate.core.settings import Settings
     from faregate.credit.proof.verify import Drift, Verification
 
-__all__ = ["prove", "run_verify", "show", "verify"]
+__all__ = ["prove", "run_verify", "show", "show_drifts", "verify"]
 
 
 def verify(
@@ -72,9 +74,14 @@ def show(found: Verification) -> None:
         console.print(f"[green]verified[/]: {looked}; every balance follows from its transfers")
         return
     console.print(f"[red]drift[/] in {looked}; first divergence: {_sentence(found.drifts[0])}", highlight=False)
+    show_drifts(found.drifts)
+
+
+def show_drifts(drifts: Sequence[Drift]) -> None:
+    """Print divergences as a table."""
     rows = [
         (str(d.wallet_id or ""), str(d.seq or ""), d.item or "", d.check, _text(d.stored), _text(d.derived))
-        for d in found.drifts
+        for d in drifts
     ]
     columns = ["wallet", "seq", "of", "check", "stored", "derived"]
     print_table("Stored values that do not follow from the transfers", columns, rows)

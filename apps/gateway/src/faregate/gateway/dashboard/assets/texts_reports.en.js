@@ -1,0 +1,7 @@
+// The texts of the page of reports in English: not needed for the first view.
+export const texts = {
+  day_of_report: "A day of the period", delivered_mails: "Mails", delivery_cancelled: "cancelled", delivery_failed: "failed", delivery_pending: "waiting", delivery_sent: "sent", delivery_bounced: "bounced", mail_as_text: "Plain text of the mail", mail_shown: "The mail as it is sent",
+  make_report: "New report", month_day: "Day of the month (monthly)", no_mails: "Nothing was mailed yet.", no_reports: "No reports yet.", recipient_active: "receives", recipient_suspended: "suspended after bounces", recipient_unsubscribed: "unsubscribed", report_about: "About", report_business: "all usage", report_daily: "Daily summary",
+  report_files: "Attached files", report_filter_hint: "Only this one; leave it empty for all", report_hour: "Hour of sending", report_kind: "Report", report_monthly: "Monthly billing", report_next: "Next mail", report_organization: "organisation", report_owner: "Organisation or user", report_owner_hint: "Left empty for all usage", report_scope: "Whose usage",
+  report_user: "user", report_weekly: "Weekly analytics", said_resumed: "{name} is mailed to all its recipients again, except those who unsubscribed.", said_test: "A test of {name} goes to {to}; it arrives within a minute.", send_test: "Send a test", subject_of_mail: "Subject", test_to: "To", zone_of_report: "Time zone of the days and the hour", weekday_of_report: "Day of the week (weekly)",
+};

@@ -1,0 +1,1 @@
+"""Reports by mail: the loop of the worker and the mail server."""

@@ -1,0 +1,1 @@
+"""Provider bills: import, matching with usage lines, differences."""

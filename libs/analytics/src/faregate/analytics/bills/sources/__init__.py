@@ -1,0 +1,1 @@
+"""Readers of provider exports, one module a provider. Pure."""

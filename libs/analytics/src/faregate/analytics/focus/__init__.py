@@ -1,0 +1,1 @@
+"""Export in the FinOps Open Cost and Usage Specification (FOCUS)."""

@@ -1,0 +1,1 @@
+"""Contents of a report: figures, page, mail, files."""

@@ -1,0 +1,1 @@
+"""Monthly close: statements, paid value and journal."""
