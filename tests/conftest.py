@@ -81,6 +81,8 @@ _LONG = (
     "test_operating.py::test_every_list_of_operators_loads",
     "dashboard/test_insights.py",
     "dashboard/test_howtos.py",
+    "cli/test_howtos.py::test_every_code_block_of_the_page_runs[docs/howto/check-provider-bills.md]",
+    "cli/test_howtos.py::test_every_code_block_of_the_page_runs[docs/howto/export-focus.md]",
     "test_architecture.py::test_importing_usage_is_quick",
     "test_calendar.py::test_no_gap_and_no_overlap[quarter-hour]",
     "test_commands.py::test_a_killed_worker_neither_loses",
