@@ -49,6 +49,7 @@ _LONGEST = (
 
 
 _LONG = (
+    "test_observability.py::test_a_real_prometheus",
     "gateway/test_graphql.py::test_many_random_queries",
     "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
     "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected",
@@ -90,6 +91,8 @@ _LONG = (
     "core/test_rabbitmq.py::test_a_restart_of_the_broker",
     "test_hostile_values.py::test_no_value_of_a_query_parameter",
     "typescript/test_howto.py",
+    "test_payment_orders.py::test_100_000_orders",
+    "test_payments.py::test_300_orders",
 )
 """What `make test` leaves to `make test-long`: further forms of what other tests check, that take long."""
 
