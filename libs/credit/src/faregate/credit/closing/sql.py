@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 _GRANT, _LIMIT, _SHORTFALL = int(TransferKind.GRANT), int(TransferKind.LIMIT_CHARGE), int(TransferKind.SHORTFALL)
+_LOST = (
+    f"case when t.kind = {_SHORTFALL} then t.amount when t.kind = {int(TransferKind.REINSTATEMENT)} "
+    f"and t.credit_account = {int(Account.SHORTFALL)} then -t.amount end"
+)
 _USES = "2, 3, 4, 10"
 _CHANGE = "case when t.credit_account = 1 then t.amount when t.debit_account = 1 then -t.amount else 0 end"
 _ADJUSTED_UP = f"t.kind = {_GRANT} and t.debit_account = {int(Account.ADJUSTMENT)}"
@@ -68,7 +72,7 @@ SUMS = ",\n  ".join(
     [
         *(_sum(movement) for movement in Movement if movement is not Movement.GRANTED),
         f"coalesce(sum(t.amount) filter (where t.kind = {_LIMIT}), 0)::bigint as used_on_limit",
-        f"coalesce(sum(t.amount) filter (where t.kind = {_SHORTFALL}), 0)::bigint as shortfall",
+        f"coalesce(sum({_LOST}), 0)::bigint as shortfall",
         f"sum({_CHANGE})::bigint as change",
     ]
 )
