@@ -152,6 +152,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     exports = analytics.container.exports
     saved_views = analytics.container.saved_views
     bi = analytics.container.bi
+    day_export = analytics.container.days
 
     usage = providers.Container(
         UsageContainer,

@@ -89,6 +89,27 @@ class Settings(BaseSettings):
         description="where `faregate usage export` writes files that are given no path; else the working directory",
         examples=["/var/lib/faregate/exports"],
     )
+    export_to: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        description="where the worker writes a Parquet file for each view and day: a folder, or s3://bucket/prefix",
+        examples=["s3://lake/faregate"],
+    )
+    export_s3_endpoint: _HttpUrl | None = Field(
+        default=None,
+        description="address of a store that speaks S3; without it AWS",
+        examples=["https://minio.internal:9000"],
+    )
+    export_s3_region: str | None = Field(
+        default=None, description="region of the bucket; else as AWS's own variables say", examples=["eu-central-1"]
+    )
+    export_s3_access_key: str | None = Field(
+        default=None,
+        description="access key of the store; else as AWS's own variables, files and roles say",
+        examples=["AKIAIOSFODNN7EXAMPLE"],
+    )
+    export_s3_secret_key: SecretStr | None = Field(
+        default=None, description="secret of the access key", examples=["the secret that belongs to the access key"]
+    )
     cache_dir: Path | None = Field(
         default=None,
         validation_alias=_known_as_billing("CACHE_DIR"),
