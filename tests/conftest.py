@@ -73,6 +73,7 @@ _LONG = (
     "test_private_ground.py::test_contention_grants",
     "test_separate_processes.py::test_a_replay_through_rabbitmq",
     "test_extras.py::test_redis_and_otel",
+    "test_extras.py::test_graphql_adds",
     "test_extras.py::test_rabbitmq_publishes",
     "test_extras.py::test_what_needs_an_extra_names_it",
     "test_extras.py::test_the_command_without_its_extra_names_it",
