@@ -126,7 +126,7 @@ MUTANTS = [
     Mutant(
         "a settlement goes below zero",
         f"{CREDIT}/ledger/settlement.py",
-        "chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))",
+        "chargeable = min(amount, max(reserved.amount, wallet.free_for(charge.feature_key)))",
         "chargeable = amount",
         SCENARIOS,
         "test_4_ and pure",
