@@ -26,6 +26,7 @@ __all__ = [
     "MONEY_SUMS",
     "MOVEMENT_SUMS",
     "NOW",
+    "PLANNER",
     "SUMS",
     "UNVALUED",
     "VALUES",
@@ -154,6 +155,9 @@ ASSIGN_PAYMENTS = """
 update faregate.grant_payment set number = :number where number is null and paid_at < cast(:until as timestamptz)
 """
 
+PLANNER = "select set_config('enable_nestloop', cast(:nestloop as text), true)"
+"""A range of many wallets is joined by hashes, whatever the statistics of tables say that this transaction has just filled."""
+
 WALLET_BOUNDS = """
 select wallet_id from (
   select wallet_id, row_number() over (order by wallet_id) as place from faregate.close_wallet where number = :number
@@ -178,7 +182,7 @@ with part as (
   select t.* from part p join faregate.transfer t on t.wallet_id = p.wallet_id and t.seq > p.first_seq and t.seq <= p.last_seq
   where t.kind = {_GRANT}
 ), filled as ({fillings("granting")}
-), touched as (
+), touched as materialized (
   select s.wallet_id, s.grant_id from part p
   join faregate.grant_slice s on s.wallet_id = p.wallet_id and s.seq > p.first_seq and s.seq <= p.last_seq
   union select wallet_id, grant_id from filled where grant_id is not null
@@ -203,10 +207,10 @@ with part as (
 ), refilling as (
   select t.* from reach r join faregate.transfer t on t.wallet_id = r.wallet_id and t.seq > r.first_seq and t.seq <= r.last_seq
   where t.kind = {_GRANT}
-), refilled as ({fillings("refilling")}
+), refilled as materialized ({fillings("refilling")}
 ), put as (
   select k.grant_id, sum(f.amount)::bigint as granted, sum(f.repaid)::bigint as repaid
-  from known k join refilled f on f.grant_id = k.grant_id and f.seq > k.first_seq group by k.grant_id
+  from known k join refilled f on f.wallet_id = k.wallet_id and f.grant_id = k.grant_id and f.seq > k.first_seq group by k.grant_id
 ), taken as (
   select k.grant_id, {FATES_OF_SLICES}
   from known k
