@@ -49,6 +49,7 @@ _LONGEST = (
 
 
 _LONG = (
+    "test_observability.py::test_a_real_prometheus",
     "gateway/test_graphql.py::test_many_random_queries",
     "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
     "test_chaos.py::test_a_worker_with_a_deliberate_defect_is_detected",

@@ -22,6 +22,7 @@ SCENARIOS = "tests/credit/test_scenarios.py"
 CONTENTION = "tests/credit/test_contention.py"
 CHAIN = "tests/credit/test_chain.py"
 VERIFY = "tests/credit/test_verify.py"
+CLOSES = "tests/credit/test_closes.py"
 CONSTRAINTS = "tests/credit/test_constraints.py"
 FOUND = "tests/credit/test_found_by_machine.py"
 
@@ -239,6 +240,54 @@ MUTANTS = [
         "quanta += 0",
         "tests/usage/test_pricing.py",
         "rounding",
+    ),
+    Mutant(
+        "the last moment of a month belongs to it twice",
+        f"{CREDIT}/closing/sql.py",
+        "where t.effective_at < cast(:until as timestamptz)",
+        "where t.effective_at <= cast(:until as timestamptz)",
+        CLOSES,
+        "two_months",
+    ),
+    Mutant(
+        "a close begins with the last transfer of the one before",
+        f"{CREDIT}/closing/sql.py",
+        "on t.wallet_id = h.wallet_id and t.seq > h.first_seq",
+        "on t.wallet_id = h.wallet_id and t.seq >= h.first_seq",
+        CLOSES,
+        "two_months",
+    ),
+    Mutant(
+        "a refund leaves the revenue",
+        f"{CREDIT}/closing/movements.py",
+        "Movement.REFUNDED: Fate.USED,",
+        "Movement.REFUNDED: Fate.FORFEITED,",
+        CLOSES,
+        "have_their_columns",
+    ),
+    Mutant(
+        "credits that repay the limit are not earned",
+        f"{CREDIT}/closing/sql.py",
+        "k.used + coalesce(t.used, 0) + coalesce(p.repaid, 0) as used",
+        "k.used + coalesce(t.used, 0) as used",
+        CLOSES,
+        "repay_the_limit",
+    ),
+    Mutant(
+        "months are closed in any order",
+        f"{CREDIT}/closing/service.py",
+        "if month > following:",
+        "if month > following.next.next.next.next.next:",
+        CLOSES,
+        "in_order",
+    ),
+    Mutant(
+        "shares of a price are rounded down",
+        f"{CREDIT}/closing/recognition.py",
+        "return (2 * cents * part + whole) // (2 * whole)",
+        "return cents * part // whole",
+        "tests/credit/test_close_rules.py",
+        "division",
     ),
 ]
 

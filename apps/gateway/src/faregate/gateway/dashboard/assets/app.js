@@ -14,6 +14,7 @@ const PAGES = {
   wallets: ["wallets:read", "operate", () => import("./page_wallets.js")],
   organizations: ["wallets:read", "operate", () => import("./page_organizations.js")],
   holds: ["wallets:read", "operate", () => import("./page_lists.js")],
+  closes: ["wallets:read", "operate", () => import("./page_closes.js")],
   features: ["usage:read", "operate", () => import("./page_definitions.js")],
   plans: ["usage:read", "operate", () => import("./page_definitions.js")],
   prices: ["usage:read", "operate", () => import("./page_prices.js")],
