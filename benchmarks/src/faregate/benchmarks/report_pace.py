@@ -135,7 +135,7 @@ async def _make_due(library: WorkerContainer) -> None:
 
 
 def _text(mail: bytes) -> str:
-    found: Any = message_from_bytes(mail, policy=default)  # type: ignore[arg-type]
+    found: Any = message_from_bytes(mail, policy=default)
     return str(found.get_body(("plain",)).get_content())
 
 
