@@ -248,7 +248,8 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch, m
     page = page_of(figures())
 
     with pytest.raises(MissingExtraError, match=r"faregate\[reports\]"):
-        bars_png(page.chart.values), html_of(page, footer="", unsubscribe=None, link=None)
+        bars_png(page.chart.values)
+        html_of(page, footer="", unsubscribe=None, link=None)
 
 
 def test_without_use_the_mail_says_so_and_has_no_chart() -> None:
