@@ -91,6 +91,8 @@ _LONG = (
     "core/test_rabbitmq.py::test_a_restart_of_the_broker",
     "test_hostile_values.py::test_no_value_of_a_query_parameter",
     "typescript/test_howto.py",
+    "test_payment_orders.py::test_100_000_orders",
+    "test_payments.py::test_300_orders",
 )
 """What `make test` leaves to `make test-long`: further forms of what other tests check, that take long."""
 

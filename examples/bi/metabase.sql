@@ -42,3 +42,25 @@ from wallets w
 join pace p on p.payer_id = w.owner_id
 where p.credits_per_day > 0 and w.balance - w.held_credits < 7 * p.credits_per_day
 order by days_left;
+
+-- Provider bills beside the ledger, by provider and day (UTC): `faregate bills compare` names the differences
+with billed as (
+  select provider, (start_at at time zone 'UTC')::date as day, sum(cost_usd) as billed_usd
+  from provider_bill_lines
+  group by 1, 2
+), used as (
+  select provider, (settled_at at time zone 'UTC')::date as day, sum(provider_cost_usd) as ledger_usd
+  from usage_lines
+  group by 1, 2
+)
+select b.provider, b.day, b.billed_usd, u.ledger_usd, b.billed_usd - coalesce(u.ledger_usd, 0) as difference_usd
+from billed b
+left join used u using (provider, day)
+order by b.day, b.provider;
+
+-- Features that are in use, with what was charged for them in the last 30 days
+select f.feature_key, f.name, f.strategy, f.is_active, coalesce(sum(u.charged_credits), 0) as charged_credits
+from features f
+left join uses u on u.feature_key = f.feature_key and u.settled_at >= now() - interval '30 days'
+group by 1, 2, 3, 4
+order by 5 desc;

@@ -18,3 +18,17 @@ select date_trunc('hour', started_at) as hour, feature_key, status, count(*) as 
        sum(shortfall_credits) as shortfall_credits
 from uses
 group by 1, 2, 3;
+
+-- Which grants pay: credits taken from each source by day
+select date_trunc('day', tg.created_at) as day, g.source, -sum(tg.credits) as used_credits
+from transfer_grants tg
+join grants g on g.grant_id = tg.grant_id
+where tg.credits < 0
+group by 1, 2;
+
+-- Members of organisations and what they used
+select m.organization_id, m.organization_name, m.charging_policy, m.user_id, count(u.usage_key) as uses,
+       sum(u.consumed_credits) as consumed_credits
+from organization_members m
+left join uses u on u.user_id = m.user_id and u.organization_id = m.organization_id
+group by 1, 2, 3, 4;

@@ -17,6 +17,7 @@ import pytest
 from faregate.analytics.bi.passwords import scram_verifier
 from faregate.analytics.bi.service import BiService
 from faregate.analytics.bi.views_sql import BI_VIEWS
+from faregate.analytics.bills.values import BillSource
 from faregate.client import ModelUsage
 from faregate.core.db.database import Database
 from faregate.core.errors import ConfigurationError, InvalidError, NotFoundError
@@ -47,6 +48,9 @@ async def fare(database_url: str) -> AsyncIterator[Faregate]:
         await fare.usage.record(
             [{"id": "1", "source": "s3", "user_id": "ada", "kind": "meter", "meter": "storage", "quantity": 3}]
         )
+        bill = b"Date,Model,Total\n2026-11-01,gpt-4o-mini,0.25\n"
+        mapping = {"time": "Date", "model": "Model", "cost_usd": "Total"}
+        await fare.container.bills().import_file(bill, BillSource.CSV, provider="openai", mapping=mapping)
         yield fare
 
 
@@ -296,5 +300,6 @@ async def test_every_query_of_the_examples_runs_as_the_role(views: BiService, ro
     queries = [*_statements("metabase.sql"), *_statements("superset.sql"), *_grafana()]
     rows = [await _read(_as(database_url, role), sql) for sql in queries]
 
-    assert len(queries) == 19
-    assert sum(bool(found) for found in rows) >= 17  # nothing expires, and no wallet runs out within a week
+    assert len(queries) == 23
+    assert sum(bool(found) for found in rows) >= 21  # nothing expires, and no wallet runs out within a week
+    assert [view.name for view in BI_VIEWS if not any(re.search(rf"\b{view.name}\b", sql) for sql in queries)] == []

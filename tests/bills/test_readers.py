@@ -37,10 +37,32 @@ def test_costs_of_openai_keep_every_digit_and_name_model_and_type() -> None:
     assert (line.start, line.end, line.detail, line.tokens) == (DAY, NEXT, "p1", {})
 
 
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("gpt-4o, input", ("gpt-4o", "input_tokens", "")),
+        ("gpt-4o-2024-08-06, batch cached input", ("gpt-4o-2024-08-06", "cache_read_tokens", "batch")),
+        ("gpt-4o-audio-preview, audio output", ("gpt-4o-audio-preview", "output_tokens", "audio")),
+        ("web search tool calls, gpt-4o", ("web search tool calls, gpt-4o", None, "")),
+        ("input", ("input", None, "")),
+    ],
+)
+def test_line_items_of_openai_tell_model_type_and_tier(item: str, told: tuple[str, str | None, str]) -> None:
+    line = only(openai({"amount": {"value": 1}, "line_item": item}), BillSource.OPENAI)
+
+    assert (line.model, line.token_type, line.detail) == told
+
+
 def test_usage_of_openai_tells_cached_input_apart() -> None:
     line = only(openai({"input_tokens": 100, "input_cached_tokens": 40, "output_tokens": 7, "num_model_requests": 3, "model": "gpt-4o"}), BillSource.OPENAI)  # fmt: skip
 
+    heard = only(
+        openai({"input_tokens": 100, "input_audio_tokens": 5, "output_audio_tokens": 2, "model": "m"}),
+        BillSource.OPENAI,
+    )
+
     assert line.tokens == {"input_tokens": 60, "cache_read_tokens": 40, "output_tokens": 7}
+    assert heard.tokens == {"input_tokens": 105, "cache_read_tokens": 0, "output_tokens": 2}
     assert (line.requests, line.cost_usd) == (3, None)
 
 

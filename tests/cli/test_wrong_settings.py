@@ -27,6 +27,7 @@ CALLS = [
     ["refund", "00000000-0000-7000-8000-000000000000", "--reason", "r"],
     ["adjust", "ada", "1", "--reason", "r"],
     ["chargeback", "00000000-0000-7000-8000-000000000000", "--reason", "r"],
+    ["payments", "list"],
     ["statement", "--from", "2026-01-01", "--to", "2026-02-01"],
     ["import", "openings.csv"],
     ["close", "list"],

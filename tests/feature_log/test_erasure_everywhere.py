@@ -81,6 +81,9 @@ _EXTRA = (
     """insert into faregate.top_up (order_id, wallet_id, amount, status)
       select gen_random_uuid(), wallet_id, 1000000, 'failed'
       from faregate.wallet join faregate.subject on subject_id = wallet_id where external_id = 'bela'""",
+    """insert into faregate.purchase (purchase_id, wallet_id, credits, amount)
+      select gen_random_uuid(), wallet_id, 1000000, 100
+      from faregate.wallet join faregate.subject on subject_id = wallet_id where external_id = 'bela'""",
     """insert into faregate.organization (subject_id) select subject_id from faregate.subject where external_id like 'org:%'
       on conflict do nothing""",
     "insert into faregate.usage_meter (name, unit, aggregation) values ('m', 'u', 'sum') on conflict do nothing",

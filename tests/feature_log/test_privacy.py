@@ -462,6 +462,18 @@ PLANTED = {
     "transfer_reason": "update faregate.transfer_reason set words = '{canary}' where wallet_id = {subject}",
     "spend_limit": """
     update faregate.spend_limit set period = '{canary}' where scope = 'user:{subject}' and period = 'day'""",
+    "purchase": """
+    insert into faregate.purchase (purchase_id, wallet_id, credits, amount, failure)
+    select gen_random_uuid(), {subject}, 1000000, 100, '{canary}'""",
+    "payment_event": """
+    with bought as (
+      insert into faregate.purchase (purchase_id, wallet_id, credits, amount) values (gen_random_uuid(), {subject}, 1000000, 100)
+      returning purchase_id)
+    insert into faregate.payment_event (event_id, type, object_id, purchase_id, facts, occurred_at)
+    select 'evt_' || purchase_id, '{canary}', 'pi_1', purchase_id, '{{}}', now() from bought""",
+    "payment_customer": """
+    insert into faregate.payment_customer (wallet_id, customer, method, saved_at)
+    values ({subject}, '{canary}', 'pm_1', now())""",
     "top_up": """
     insert into faregate.top_up (order_id, wallet_id, amount, detail)
     select gen_random_uuid(), {subject}, 1000000, '{canary}'""",

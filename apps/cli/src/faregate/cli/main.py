@@ -47,6 +47,10 @@ COMMANDS = {
     "refund": ("credits.bookkeeping:refund", "Refund a charge, in whole or in part."),
     "adjust": ("credits.bookkeeping:adjust", "Correct a balance by hand."),
     "chargeback": ("credits.bookkeeping:charge_back", "Reverse a purchase whose payment was reversed."),
+    "payments": (
+        "credits.payments:payments",
+        "Show purchases through Stripe, open checkouts, refund, and fetch missed events.",
+    ),
     "statement": ("credits.bookkeeping:statement", "Print the statement of one wallet, or of all, for a period."),
     "close": ("credits.closes:close", "Close months, and print their statements and journals."),
     "import": ("credits.bookkeeping:import_openings", "Import opening balances from a CSV file."),

@@ -43,9 +43,11 @@ from faregate.gateway.controllers.objectives import ObjectivesController
 from faregate.gateway.controllers.operations import OperationsController
 from faregate.gateway.controllers.organizations import OrganizationsController
 from faregate.gateway.controllers.otlp import OtlpController
+from faregate.gateway.controllers.payments import PaymentsController
 from faregate.gateway.controllers.plans import PlansController
 from faregate.gateway.controllers.portal import PortalController
 from faregate.gateway.controllers.portal_links import PortalLinksController
+from faregate.gateway.controllers.portal_payments import PortalPaymentsController
 from faregate.gateway.controllers.prices import PricesController
 from faregate.gateway.controllers.privacy import PrivacyController
 from faregate.gateway.controllers.quotas import QuotasController
@@ -306,6 +308,12 @@ class GatewayContainer(FaregateContainer):
     portal_links_controller: providers.Provider[PortalLinksController] = providers.Singleton(
         PortalLinksController, host.database, host.portal_links, host.settings.provided.public_url
     )
+    portal_payments_controller: providers.Provider[PortalPaymentsController] = providers.Singleton(
+        PortalPaymentsController, host.payments, host.checkouts, host.settings.provided.public_url
+    )
+    payments_controller: providers.Provider[PaymentsController] = providers.Singleton(
+        PaymentsController, host.payments, host.checkouts, host.stripe_inbox, metrics
+    )
     oidc_sign_in: providers.Provider[OidcSignIn] = providers.Singleton(
         OidcSignIn,
         providers.Callable(make_oidc, host.settings),
@@ -406,5 +414,7 @@ class GatewayContainer(FaregateContainer):
         lookups_controller,
         portal_controller,
         portal_links_controller,
+        portal_payments_controller,
+        payments_controller,
         graphql_controller,
     )

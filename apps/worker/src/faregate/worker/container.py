@@ -232,6 +232,7 @@ class WorkerContainer(FaregateContainer):
         host.event_archive,
         insight_jobs,
         operations_jobs,
+        host.day_export,
     )
     jobs: providers.Provider[Sequence[Job]] = providers.Singleton(
         make_jobs,

@@ -1,7 +1,8 @@
-"""Scheduled jobs of metering: rollups, quotas, archives, insights."""
+"""Scheduled jobs of metering: rollups, quotas, archives, exports, insights."""
 
 from collections.abc import Sequence
 
+from faregate.analytics.days.service import DayExport
 from faregate.analytics.insights.job import InsightJobs
 from faregate.analytics.insights.operations.job import OperationsJobs
 from faregate.analytics.quotas.delivering import AlertDeliverer
@@ -26,6 +27,7 @@ def metering_jobs(
     archive: EventArchive,
     insights: InsightJobs,
     operations: OperationsJobs,
+    days: DayExport,
 ) -> Sequence[Job]:
     """Return the jobs of metering."""
 
@@ -41,10 +43,16 @@ def metering_jobs(
         if archive.configured:
             await archive.archive()
 
+    async def export_days() -> None:
+        """Write the files of days that are over, if the settings name a place for them."""
+        if days.configured:
+            await days.run()
+
     return [
         Job("roll_up", _ROLL_UP_SECONDS, roller.run),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
         Job("archive_events", "27 3 * * *", archive_events),
+        Job("export_days", "12 1 * * *", export_days),
         Job("find_anomalies", "4 * * * *", insights.hourly),
         Job("deliver_anomalies", 60.0, insights.deliver),
         Job("make_insights", "37 2 * * *", insights.daily),

@@ -10,6 +10,8 @@ from faregate.analytics.answers.service import AnalyticsService
 from faregate.analytics.answers.trends import Patterns
 from faregate.analytics.answers.user_periods import UserPeriods
 from faregate.analytics.bi.service import BiService
+from faregate.analytics.days.service import DayExport
+from faregate.analytics.days.stores import store_of
 from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
@@ -33,7 +35,8 @@ __all__ = ["AnalyticsContainer"]
 
 class AnalyticsContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `explorer`, `patterns`, `roller`, `hold_history`,
-    `meter_totals`, `user_periods`, `archive`, `exports`, `saved_views` and `bi`.
+    `meter_totals`, `user_periods`, `archive`, `exports`, `days`,
+    `saved_views` and `bi`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -63,6 +66,13 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     known_meters: providers.Provider[KnownMeters] = providers.Singleton(KnownMeters, database, meters, rollups)
     exports: providers.Provider[ExportService] = providers.Singleton(
         ExportService, database, clock, archived, known_models, known_meters
+    )
+    days: providers.Provider[DayExport] = providers.Singleton(
+        DayExport,
+        database,
+        clock,
+        providers.Callable(store_of, settings),
+        late_days=settings.provided.late_event_days,
     )
     bi: providers.Provider[BiService] = providers.Singleton(BiService, database)
     service: providers.Provider[AnalyticsService] = providers.Singleton(

@@ -1,12 +1,19 @@
 """Errors of the credit ledger."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from faregate.core.errors import FaregateError, KeyConflictError, NotFoundError
 from faregate.wire.credits import to_credits
-from faregate.wire.errors import AccessRefusedError, HoldClosedError, InsufficientCreditsError, UnknownUsageKeyError
+from faregate.wire.errors import (
+    AccessRefusedError,
+    HoldClosedError,
+    InsufficientCreditsError,
+    UnavailableError,
+    UnknownUsageKeyError,
+)
 from faregate.wire.exact_json import plain
 
 __all__ = [
@@ -15,18 +22,24 @@ __all__ = [
     "HoldClosedError",
     "HoldMismatchError",
     "InsufficientCreditsError",
+    "NoPaymentMethodError",
     "NotClosableError",
     "NotRefundableError",
     "PaymentDeclinedError",
+    "PaymentProviderError",
+    "PaymentsOffError",
     "SpendingLimitError",
     "UnknownCloseError",
     "UnknownGrantError",
+    "UnknownPackageError",
+    "UnknownPurchaseError",
     "UnknownTransferError",
     "UnknownUsageKeyError",
     "UnknownWalletError",
     "UsageKeyConflictError",
     "WalletClosedError",
     "WalletFrozenError",
+    "WebhookSignatureError",
     "hold_closed",
     "insufficient_credits",
     "unknown_usage_key",
@@ -168,6 +181,60 @@ class PaymentDeclinedError(CreditError):
     """The payment provider declined a top-up order."""
 
     code = "payment_declined"
+
+
+class PaymentsOffError(CreditError):
+    """Payments are not set up in this deployment."""
+
+    code = "payments_off"
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(f"Payments are not set up; the operator must set {setting}", setting=setting)
+
+
+class PaymentProviderError(CreditError, UnavailableError):
+    """The payment provider did not answer, or refused the call; nothing is known to have been paid."""
+
+
+class WebhookSignatureError(CreditError):
+    """A webhook is not signed by the payment provider."""
+
+    code = "bad_signature"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"Stripe-Signature does not match: {problem}; set FAREGATE_STRIPE_WEBHOOK_SECRET to the secret of this endpoint, and "
+            "pass the body on unchanged",
+            param="Stripe-Signature",
+        )
+
+
+class UnknownPackageError(CreditError, NotFoundError):
+    """No package of credits has this key."""
+
+    code = "unknown_package"
+
+    def __init__(self, key: str, known: Iterable[str]) -> None:
+        names = ", ".join(sorted(known)) or "none"
+        super().__init__(f"No package {key!r} is for sale; choose one of: {names}", param="package")
+
+
+class UnknownPurchaseError(CreditError, NotFoundError):
+    """There is no purchase with this id."""
+
+    code = "unknown_purchase"
+
+    def __init__(self, purchase_id: object) -> None:
+        super().__init__(f"No purchase {purchase_id}; ids are listed by GET /api/payments", param="purchase_id")
+
+
+class NoPaymentMethodError(CreditError):
+    """The owner has saved no payment method."""
+
+    code = "no_payment_method"
+
+    def __init__(self) -> None:
+        super().__init__("No payment method is saved; buy a package once, and choose to save the payment method")
 
 
 class NotRefundableError(CreditError):

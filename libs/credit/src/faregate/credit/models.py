@@ -64,7 +64,9 @@ class WalletRow(TableModel, table=True):
             "credits >= 0 and debits >= 0 and held >= 0 and earmarked >= 0 and debt >= 0 and credit_limit >= 0",
             name="not_negative",
         ),
-        CheckConstraint("credits + credit_limit - debits - held - earmarked >= 0", name="never_overspent"),
+        CheckConstraint(
+            "credits + credit_limit + clawback_debt - debits - held - earmarked >= 0", name="never_overspent"
+        ),
         Index("wallet_next_change_idx", "next_change_at", postgresql_where=text("next_change_at is not null")),
         {"postgresql_with": _HOT},
     )
@@ -77,6 +79,7 @@ class WalletRow(TableModel, table=True):
     held: int = Field(sa_column=_micros())
     earmarked: int = Field(sa_column=_micros())
     debt: int = Field(sa_column=_micros())
+    clawback_debt: int = Field(sa_column=_micros())
     credit_limit: int = Field(sa_column=_micros())
     status: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default=text("1")))
     plan: str | None = Field(sa_column=Column(Text))

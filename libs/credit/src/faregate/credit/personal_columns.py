@@ -10,6 +10,8 @@ _USE = (
     "the key of a use: the ledger is chained over it, and retries find the use by it; choose none that names a person"
 )
 
+_STRIPE = "Stripe's id of an object, which names nobody; refunds and disputes find their purchase by it"
+
 CREDIT_COLUMNS: Mapping[str, str] = {
     "charge.usage_key": _USE,
     "charge.feature_key": NAME,
@@ -28,6 +30,21 @@ CREDIT_COLUMNS: Mapping[str, str] = {
     "credit_grant.actor": ERASED,
     "credit_grant.reason": ERASED,
     "credit_grant.void_note": ERASED,
+    "payment_customer.customer": "Stripe's id of the customer; the row of the person is deleted",
+    "payment_customer.method": "Stripe's id of a payment method; the row of the person is deleted",
+    "payment_event.event_id": _STRIPE,
+    "payment_event.type": ENUM,
+    "payment_event.object_id": _STRIPE,
+    "payment_event.payment_intent": _STRIPE,
+    "payment_event.facts": "amounts by Stripe's ids of refunds and disputes; the ledger follows from them",
+    "payment_link.payment_intent": _STRIPE,
+    "purchase.package": NAME,
+    "purchase.currency": ENUM,
+    "purchase.key": ERASED,
+    "purchase.status": ENUM,
+    "purchase.session_id": _STRIPE,
+    "purchase.url": "Stripe's address of a checkout, which names nobody; the person's are emptied",
+    "purchase.failure": ERASED,
     "grant_payment.key": OURS,
     "close.period": ENUM,
     "close.timezone": ENUM,

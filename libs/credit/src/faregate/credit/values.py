@@ -219,6 +219,8 @@ def _change(transfer: Transfer) -> int:
 def _transaction_kind(transfer: Transfer) -> str:
     if transfer.kind is TransferKind.LIMIT_CHARGE:
         return "charge"
+    if transfer.kind is TransferKind.CHARGEBACK_DEBT:
+        return "chargeback"
     return transfer.kind.name.lower()
 
 

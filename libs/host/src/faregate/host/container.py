@@ -118,6 +118,9 @@ class FaregateContainer(containers.DeclarativeContainer):
     corrections = credit.container.corrections
     spending_limits = credit.container.limits
     top_ups = credit.container.top_ups
+    payments = credit.container.payments
+    checkouts = credit.container.checkouts
+    stripe_inbox = credit.container.stripe_inbox
     ledger_lookups = credit.container.lookups
     openings = credit.container.openings
     closes = credit.container.closes
@@ -149,6 +152,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     exports = analytics.container.exports
     saved_views = analytics.container.saved_views
     bi = analytics.container.bi
+    day_export = analytics.container.days
 
     usage = providers.Container(
         UsageContainer,

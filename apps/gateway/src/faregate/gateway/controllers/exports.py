@@ -67,7 +67,7 @@ class ExportsController(Controller):
         audit=Audit.PERSONAL,
     )
     async def focus(self, query: FocusQuery) -> Response:
-        """Download settled uses in FOCUS 1.2, as CSV of at most 10,000 rows.
+        """Download settled uses in FOCUS 1.2 or 1.4, as CSV of at most 10,000 rows.
 
         Each type of tokens of each line is a row, with credits as pricing currency; refunds follow. Sums are exact: billed
         credits are what the ledger charged. If there is more, the header `x-faregate-next-cursor` has the `cursor` of the next
@@ -75,7 +75,9 @@ class ExportsController(Controller):
         """
         position = position_of(query.cursor, int, datetime, str, int, int)
         after = FocusPosition(*position) if position is not None else BEGINNING
-        page = await self._focus.page(query.since, query.until, after=after, most_rows=query.limit)
+        page = await self._focus.page(
+            query.since, query.until, version=query.version, after=after, most_rows=query.limit
+        )
         headers = {"content-disposition": 'attachment; filename="focus.csv"', "cache-control": "no-store"}
         if page.next is not None:
             at = page.next

@@ -45,6 +45,9 @@ class GatewayMetrics:
         self._settlements = Counter("faregate_settlements", "Settlements", ("outcome",), registry=self._registry)
         self._shortfalls = Counter("faregate_shortfalls", "Settlements not covered", registry=self._registry)
         self._missing = Counter("faregate_shortfall_credits", "Credits that nothing covered", registry=self._registry)
+        self._payments = Counter(
+            "faregate_payment_events", "Events of payments received", ("receipt",), registry=self._registry
+        )
         self._lookups = Counter(
             "faregate_cache_lookups",
             "Questions that memory answered (hit) or the database (miss)",
@@ -72,6 +75,10 @@ class GatewayMetrics:
         if settled.shortfall and not settled.replayed:
             self._shortfalls.inc()
             self._missing.inc(float(settled.shortfall))
+
+    def payment_event(self, receipt: str) -> None:
+        """Count an event of the payment provider by what became of it."""
+        self._payments.labels(receipt).inc()
 
     def _find_of_route(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(method, route, str(status)), self._seconds.labels(method, route)

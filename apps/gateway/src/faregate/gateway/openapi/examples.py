@@ -33,6 +33,12 @@ _BY_MODEL: Mapping[str, dict[str, Any]] = {
     "QuoteBody": _USAGES[0],
     "UseQuoteBody": {**_USE, "usages": _USAGES},
     "PriceDocument": {"margin_percent": 25},
+    "CheckoutBody": {
+        "user_id": "user-1",
+        "package": "small",
+        "success_url": "https://app.example.com/credits?bought={purchase}",
+        "cancel_url": "https://app.example.com/credits",
+    },
     "PortalLinkBody": {"user_id": "user-1", "allowed_origins": ["https://app.example.com"]},
     "DeadLettersBody": {"queue": "credits_process_end_queue"},
     "WhatIfBody": {"margins": [{"marginPercent": 30}]},

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from faregate.analytics.exports.formats import Format
+from faregate.analytics.focus.columns import FocusVersion
 from faregate.core.values.fields import LooseBody, Moment
 from faregate.gateway.schemas.analytics_query import AnalyticsQuery
 
@@ -28,5 +29,6 @@ class FocusQuery(LooseBody):
 
     since: Moment = Field(alias="from")
     until: Moment = Field(alias="to")
+    version: FocusVersion = FocusVersion.V1_2
     cursor: str | None = None
     limit: Annotated[int, Field(ge=1, le=10_000, description="highest number of rows")] = 10_000

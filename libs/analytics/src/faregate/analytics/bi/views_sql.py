@@ -165,8 +165,11 @@ _TRANSFER_GRANTS = BiView(
         _count("seq", "s.seq", "the transfer; see transfers"),
         BiColumn("grant_id", "uuid", "s.grant_id", "the grant; see grants"),
         _amount("credits", "s.amount", "what the transfer adds to the grant, negative if it takes"),
+        _moment("created_at", "t.created_at", "when the transfer was written"),
     ],
-    "faregate.grant_slice s join faregate.subject w on w.subject_id = s.wallet_id",
+    """faregate.grant_slice s
+    join faregate.transfer t on t.wallet_id = s.wallet_id and t.seq = s.seq
+    join faregate.subject w on w.subject_id = s.wallet_id""",
 )
 _GRANTS = BiView(
     "grants",
@@ -282,6 +285,24 @@ _MEMBERS = BiView(
     join faregate.subject o on o.subject_id = m.organization_id
     join faregate.subject u on u.subject_id = m.subject_id""",
 )
+_BILL_LINES = BiView(
+    "provider_bill_lines",
+    "One row per line of a provider's bill that no later import has replaced.",
+    [
+        BiColumn("import_id", "uuid", "b.import_id", "the import that it is of"),
+        BiColumn("line_no", "integer", "b.number", "place of the line in the file"),
+        _text("provider", "b.provider", "the provider whose bill it is"),
+        _text("model", "b.model", "the model, as the bill names it"),
+        _text("token_type", "b.token_type", "the only type of tokens that the line is about; null for all"),
+        _text("request_id", "b.request_id", "the provider's id of the request, if the line is about one"),
+        _count("requests", "b.requests", "number of requests, if the bill tells it"),
+        _usd("cost_usd", "b.cost_usd", "what is billed"),
+        _moment("start_at", "b.start_at", "when the period begins that the line is about"),
+        _moment("end_at", "b.end_at", "when it ends"),
+        _moment("imported_at", "i.imported_at", "when it was imported"),
+    ],
+    """faregate.bill_line b join faregate.bill_import i using (import_id) where b.superseded_by is null""",
+)
 
 BI_VIEWS: Sequence[BiView] = (
     *(
@@ -295,6 +316,7 @@ BI_VIEWS: Sequence[BiView] = (
         _USAGE_EVENTS,
         _FEATURES,
         _MEMBERS,
+        _BILL_LINES,
     ),
 )
 """All views. Columns may be added; none is renamed, removed, or given another type or meaning."""

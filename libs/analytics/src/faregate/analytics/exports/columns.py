@@ -15,13 +15,15 @@ class Kind(StrEnum):
     USD = "usd"
     QUANTITY = "quantity"
     NUMBER = "number"
+    EXACT = "exact"
+    BOOLEAN = "boolean"
     MOMENT = "moment"
     JSON = "json"
 
     @property
     def is_decimal(self) -> bool:
         """Whether values are `Decimal`."""
-        return self in {Kind.CREDITS, Kind.USD, Kind.QUANTITY, Kind.NUMBER}
+        return self in {Kind.CREDITS, Kind.USD, Kind.QUANTITY, Kind.NUMBER, Kind.EXACT}
 
 
 @dataclass(frozen=True, slots=True)

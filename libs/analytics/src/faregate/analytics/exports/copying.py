@@ -56,6 +56,15 @@ class ExportSource:
             else:
                 connection.terminate()
 
+    def of(self, selection: Selection) -> "ExportSource":
+        """Return a source of other rows of the same snapshot; one at a time may be read."""
+        return ExportSource(self._connection, selection, self._sql)
+
+    async def fetch(self, sql: str) -> Sequence[Mapping[str, Any]]:
+        """Return the rows of a statement with the parameters of the selection."""
+        statement, arguments = self._prepared(sql)
+        return [dict(row) for row in await self._connection.fetch(statement.driver_sql, *arguments)]
+
     async def summary(self) -> Mapping[str, Any]:
         """Return the totals over all rows."""
         statement, arguments = self._prepared(self._selection.summary_sql())

@@ -22,7 +22,8 @@ async def parquet(
 ) -> AsyncGenerator[bytes]:
     """Yield Parquet of `cells`: CSV without a heading, each chunk of whole rows; a row group for every 4 MiB of it.
 
-    Credits are decimal(18, 6), USD decimal(24, 12), quantities decimal(38, 12); JSON is text; times are microseconds in
+    Credits are decimal(18, 6), USD decimal(24, 12), quantities decimal(38, 12), exact numbers
+    decimal(38, 18); JSON is text; times are microseconds in
     UTC. `about` is stored in the file's key-value metadata. Parsing and writing run in a thread, without the interpreter lock.
 
     Raises:
@@ -105,5 +106,7 @@ def _type(pa: Any, kind: Kind) -> Any:
         Kind.USD: pa.decimal128(24, 12),
         Kind.QUANTITY: pa.decimal128(38, 12),
         Kind.NUMBER: pa.decimal128(38, 12),
+        Kind.EXACT: pa.decimal128(38, 18),
+        Kind.BOOLEAN: pa.bool_(),
         Kind.MOMENT: pa.timestamp("us", tz="UTC"),
     }[kind]

@@ -1,12 +1,17 @@
-"""Columns of FOCUS 1.2 as the specification defines them. Pure."""
+"""Columns of FOCUS 1.2 and 1.4. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["FOCUS_COLUMNS", "FOCUS_VERSION", "MANDATORY", "FocusColumn", "FocusType"]
+__all__ = ["FOCUS_COLUMNS", "FocusColumn", "FocusType", "FocusVersion", "columns_of", "mandatory_of"]
 
-FOCUS_VERSION = "1.2"
+
+class FocusVersion(StrEnum):
+    """A version of the specification. 1.4 names the entities that take part in other columns than 1.2."""
+
+    V1_2 = "1.2"
+    V1_4 = "1.4"
 
 
 class FocusType(StrEnum):
@@ -80,6 +85,7 @@ FOCUS_COLUMNS: Sequence[FocusColumn] = (
     _number("ContractedCost"),
     _price("ContractedUnitPrice"),
     _number("EffectiveCost"),
+    _text("HostProviderName"),
     _text("InvoiceIssuerName"),
     _number("ListCost"),
     _price("ListUnitPrice"),
@@ -97,6 +103,7 @@ FOCUS_COLUMNS: Sequence[FocusColumn] = (
     _text("ResourceType", nullable=True),
     _text("ServiceCategory", allowed=_SERVICE_CATEGORIES),
     _text("ServiceName"),
+    _text("ServiceProviderName"),
     _text("ServiceSubcategory", allowed=_SUBCATEGORIES),
     _text("SkuId", nullable=True),
     _text("SkuMeter", nullable=True),
@@ -116,11 +123,25 @@ FOCUS_COLUMNS: Sequence[FocusColumn] = (
 )
 """All columns in their order: those of the specification by name, then our own."""
 
-MANDATORY = frozenset(
+_ENTITIES = {
+    FocusVersion.V1_2: frozenset({"ProviderName", "PublisherName"}),
+    FocusVersion.V1_4: frozenset({"HostProviderName", "ServiceProviderName"}),
+}
+_MANDATORY = frozenset(
     """
     BilledCost BillingAccountId BillingAccountName BillingCurrency BillingPeriodStart BillingPeriodEnd ChargeCategory
     ChargeClass ChargeDescription ChargePeriodStart ChargePeriodEnd ContractedCost EffectiveCost InvoiceIssuerName ListCost
-    PricingQuantity PricingUnit ProviderName PublisherName ServiceCategory ServiceName
-    """.split()  # noqa: SIM905  twenty-one quoted names are not easier to read
+    PricingQuantity PricingUnit ServiceCategory ServiceName
+    """.split()  # noqa: SIM905  nineteen quoted names are not easier to read
 )
-"""The columns that every data set must have."""
+
+
+def columns_of(version: FocusVersion) -> Sequence[FocusColumn]:
+    """Return the columns of a version in their order."""
+    others = {name for known, names in _ENTITIES.items() if known is not version for name in names}
+    return [column for column in FOCUS_COLUMNS if column.name not in others]
+
+
+def mandatory_of(version: FocusVersion) -> frozenset[str]:
+    """Return the columns that every data set of a version must have."""
+    return _MANDATORY | _ENTITIES[version]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from faregate.analytics.exports.guarding import harmless
-from faregate.analytics.focus.columns import FOCUS_COLUMNS
+from faregate.analytics.focus.columns import FocusVersion, columns_of
 from faregate.analytics.focus.validator import FocusInvalidError, check_rows, problems
 from faregate.analytics.focus.values import FocusBatch, FocusRow
 from faregate.wire.exact_json import plain
@@ -19,16 +19,15 @@ BATCH_ROWS = 10_000
 BATCH_BYTES = 2_000_000
 """What consumers take in one upload."""
 
-_NAMES = [column.name for column in FOCUS_COLUMNS]
-
 
 class FocusWriter:
     """Writes one CSV; every row is validated before it is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: FocusVersion = FocusVersion.V1_2) -> None:
+        self._names = [column.name for column in columns_of(version)]
         self._text = io.StringIO()
         self._csv = csv.writer(self._text, lineterminator="\n")
-        self._csv.writerow(_NAMES)
+        self._csv.writerow(self._names)
         self.rows = 0
         self.bytes = len(self._text.getvalue())
 
@@ -38,11 +37,11 @@ class FocusWriter:
         Raises:
             FocusInvalidError: it is not valid; a defect, since rows are made here.
         """
-        cells = {name: _cell(row[name]) for name in _NAMES}
+        cells = {name: _cell(row[name]) for name in self._names}
         for problem in problems(cells):
             raise FocusInvalidError(f"use {row['x_UsageKey']}: {problem}")
         before = self._text.tell()
-        self._csv.writerow([_written(cells[name], row[name]) for name in _NAMES])
+        self._csv.writerow([_written(cells[name], row[name]) for name in self._names])
         self.rows += 1
         self.bytes += self._text.tell() - before
 
@@ -51,7 +50,7 @@ class FocusWriter:
         return FocusBatch(self._text.getvalue().encode(), self.rows)
 
 
-def check_file(content: bytes) -> int:
+def check_file(content: bytes, version: FocusVersion = FocusVersion.V1_2) -> int:
     """Return the number of rows of a CSV, which are all valid in FOCUS; an empty cell is null.
 
     Raises:
@@ -60,7 +59,7 @@ def check_file(content: bytes) -> int:
     try:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         names = next(lines, list[str]())
-        return check_rows(names, _rows(names, lines))
+        return check_rows(names, _rows(names, lines), version)
     except (UnicodeDecodeError, csv.Error) as error:
         raise FocusInvalidError(f"the file is not CSV in UTF-8: {error}") from None
 

@@ -23,6 +23,7 @@ _EXACT = Context(prec=100)
 _WHOLE = Decimal(1)
 _ONE_USE = TokenPart("requests", 1, None)
 _HOUR = timedelta(hours=1)
+_ENTITIES = ("HostProviderName", "InvoiceIssuerName", "ProviderName", "PublisherName", "ServiceProviderName")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _row(use: SettledUse, part: _Part, charged: int, issuer: Issuer) -> FocusRow
         **_accounts(use),
         **_consumed(part),
         **_sku(use, part),
-        **dict.fromkeys(("InvoiceIssuerName", "ProviderName", "PublisherName"), issuer.name),
+        **dict.fromkeys(_ENTITIES, issuer.name),
         "ResourceId": use.feature_key,
         "ResourceName": use.feature_name or use.feature_key,
         "ResourceType": "Feature",

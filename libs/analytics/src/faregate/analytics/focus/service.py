@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from faregate.analytics.focus.columns import FocusVersion
 from faregate.analytics.focus.files import BATCH_BYTES, BATCH_ROWS, FocusWriter
 from faregate.analytics.focus.repository import FocusRepository
 from faregate.analytics.focus.rows import refund_row, use_rows
@@ -60,7 +61,13 @@ class FocusService:
         self._issuer = Issuer(issuer, credit_price_usd)
 
     async def batches(
-        self, start: datetime, end: datetime, *, most_rows: int = BATCH_ROWS, most_bytes: int = BATCH_BYTES
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        version: FocusVersion = FocusVersion.V1_2,
+        most_rows: int = BATCH_ROWS,
+        most_bytes: int = BATCH_BYTES,
     ) -> AsyncGenerator[FocusBatch]:
         """Yield the rows of a range as CSV files, all of one snapshot; at least one file, if only with a heading.
 
@@ -68,19 +75,25 @@ class FocusService:
             InvalidError: the range is empty, or the batches are too large for consumers.
         """
         _check(start, end, most_rows)
-        writer, made = FocusWriter(), 0
+        writer, made = FocusWriter(version), 0
         async with aclosing(self._rows(start, end, BEGINNING)) as rows:
             async for row, _, _ in rows:
                 if writer.rows and (writer.rows >= most_rows or writer.bytes >= most_bytes):
                     made += 1
                     yield writer.done()
-                    writer = FocusWriter()
+                    writer = FocusWriter(version)
                 writer.add(row)
         if writer.rows or not made:
             yield writer.done()
 
     async def page(
-        self, start: datetime, end: datetime, *, after: FocusPosition = BEGINNING, most_rows: int = BATCH_ROWS
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        version: FocusVersion = FocusVersion.V1_2,
+        after: FocusPosition = BEGINNING,
+        most_rows: int = BATCH_ROWS,
     ) -> FocusPage:
         """Return one batch, from just behind a position; the rows of a use are never divided.
 
@@ -88,7 +101,7 @@ class FocusService:
             InvalidError: the range is empty, or the batch is too large for consumers.
         """
         _check(start, end, most_rows)
-        writer, held, last = FocusWriter(), list[FocusRow](), after
+        writer, held, last = FocusWriter(version), list[FocusRow](), after
         async with aclosing(self._rows(start, end, after)) as rows:
             async for row, position, is_last in rows:
                 held.append(row)

@@ -1,4 +1,4 @@
-"""Validator of FOCUS 1.2. Pure.
+"""Validator of FOCUS 1.2 and 1.4. Pure.
 
 Types, nulls, allowed values and rules between columns: each rule is a MUST of the specification. Cells are read as they stand
 in a file, so that what is checked is what is sent.
@@ -10,7 +10,14 @@ from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from faregate.analytics.focus.columns import FOCUS_COLUMNS, MANDATORY, FocusColumn, FocusType
+from faregate.analytics.focus.columns import (
+    FOCUS_COLUMNS,
+    FocusColumn,
+    FocusType,
+    FocusVersion,
+    columns_of,
+    mandatory_of,
+)
 from faregate.core.errors import FaregateError, InvalidError
 from faregate.wire import exact_json
 
@@ -46,13 +53,13 @@ class FocusInvalidError(InvalidError):
         super().__init__(problem, param="file")
 
 
-def check_rows(names: Sequence[str], rows: Iterable[Cells]) -> int:
+def check_rows(names: Sequence[str], rows: Iterable[Cells], version: FocusVersion) -> int:
     """Return the number of rows, all of which are valid.
 
     Raises:
         FocusInvalidError: the first problem.
     """
-    for problem in heading_problems(names):
+    for problem in heading_problems(names, version):
         raise FocusInvalidError(problem)
     count = 0
     for count, cells in enumerate(rows, 1):
@@ -61,9 +68,9 @@ def check_rows(names: Sequence[str], rows: Iterable[Cells]) -> int:
     return count
 
 
-def heading_problems(names: Sequence[str]) -> Iterator[str]:
+def heading_problems(names: Sequence[str], version: FocusVersion) -> Iterator[str]:
     """Yield what is wrong with a heading."""
-    missing = sorted(MANDATORY - set(names))
+    missing = sorted(mandatory_of(version) - set(names))
     if missing:
         yield f"the column {missing[0]} is missing; it is mandatory"
     if len(set(names)) != len(names):
@@ -71,9 +78,10 @@ def heading_problems(names: Sequence[str]) -> Iterator[str]:
     ours = [name.startswith(_CUSTOM) for name in names]
     if ours != sorted(ours):
         yield "columns of FOCUS must stand before the ones that begin with x_"
+    known = {column.name for column in columns_of(version)}
     for name in names:
-        if name not in _KNOWN and not name.startswith(_CUSTOM):
-            yield f"{name} is no column of FOCUS that is known here; a column of your own begins with x_"
+        if name not in known and not name.startswith(_CUSTOM):
+            yield f"{name} is no column of FOCUS {version} that is known here; a column of your own begins with x_"
 
 
 def problems(cells: Cells) -> Iterator[str]:

@@ -11,6 +11,7 @@ VERSION_TABLE = "alembic_version"
 _MODEL_MODULES = (
     "faregate.core.models",
     "faregate.credit.models",
+    "faregate.credit.payments.models",
     "faregate.usage.models",
     "faregate.feature_log.models",
     "faregate.usage.events.models",

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from faregate.core.settings.addresses import address_problem
+from faregate.core.settings.packages import PackageSetting
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -87,6 +88,27 @@ class Settings(BaseSettings):
         validation_alias=_known_as_billing("EXPORT_DIR"),
         description="where `faregate usage export` writes files that are given no path; else the working directory",
         examples=["/var/lib/faregate/exports"],
+    )
+    export_to: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        description="where the worker writes a Parquet file for each view and day: a folder, or s3://bucket/prefix",
+        examples=["s3://lake/faregate"],
+    )
+    export_s3_endpoint: _HttpUrl | None = Field(
+        default=None,
+        description="address of a store that speaks S3; without it AWS",
+        examples=["https://minio.internal:9000"],
+    )
+    export_s3_region: str | None = Field(
+        default=None, description="region of the bucket; else as AWS's own variables say", examples=["eu-central-1"]
+    )
+    export_s3_access_key: str | None = Field(
+        default=None,
+        description="access key of the store; else as AWS's own variables, files and roles say",
+        examples=["AKIAIOSFODNN7EXAMPLE"],
+    )
+    export_s3_secret_key: SecretStr | None = Field(
+        default=None, description="secret of the access key", examples=["the secret that belongs to the access key"]
     )
     cache_dir: Path | None = Field(
         default=None,
@@ -317,10 +339,41 @@ class Settings(BaseSettings):
         description="codes of the general ledger's accounts in the journal of a closed month, by name, as JSON",
         examples=['{"cash": "1200", "deferred_revenue": "2400", "usage_revenue": "4000"}'],
     )
-    top_up_provider: Literal["none", "on_account"] = Field(
+    top_up_provider: Literal["none", "on_account", "stripe"] = Field(
         default="none",
-        description="who pays automatic top-ups: nobody, or on account (credits now, an invoice later)",
-        examples=["on_account"],
+        description="who pays automatic top-ups: nobody, on account (credits now, an invoice later), or Stripe from the payment "
+        "method that the customer has saved",
+        examples=["stripe"],
+    )
+    packages: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")], PackageSetting] = Field(
+        default={},
+        description="packages of credits for sale, by key, as JSON: `credits`, `usd` (the price) and optionally `name`",
+        examples=[
+            '{"small": {"credits": "1000", "usd": "10.00"}, "large": {"credits": "12000", "usd": "100.00", "name": "Large"}}'
+        ],
+    )
+    payment_reversal: Literal["debt", "loss"] = Field(
+        default="debt",
+        description="what happens with credits of a refunded or disputed payment that are used already: the balance goes below 0 "
+        "and the next grants pay it back first, or they are posted as a loss",
+        examples=["debt"],
+    )
+    stripe_api_key: SecretStr | None = Field(
+        default=None,
+        min_length=8,
+        description="secret or restricted key of Stripe, with which checkouts are opened and saved payment methods charged",
+        examples=["sk_live_ and the rest of the key"],
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None,
+        min_length=8,
+        description="signing secret of the webhook at Stripe; while it is rotated, both, separated by a comma",
+        examples=["whsec_ and the rest of the secret"],
+    )
+    stripe_api_url: _HttpUrl = Field(
+        default="https://api.stripe.com",
+        description="address of Stripe's API",
+        examples=["https://api.stripe.com"],
     )
     balance_warning_pause_seconds: int = Field(
         default=86_400,
@@ -560,6 +613,7 @@ class Settings(BaseSettings):
         "alert_webhook_url",
         "alert_slack_url",
         "smtp_url",
+        "stripe_api_url",
     )
     @classmethod
     def _addresses(cls, value: str | SecretStr | None) -> str | SecretStr | None:

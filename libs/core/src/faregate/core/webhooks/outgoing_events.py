@@ -35,6 +35,8 @@ class EventType(StrEnum):
     SETTLEMENT_SHORTFALL = "settlement.shortfall"
     USAGE_ALERT = "usage.alert"
     PRICE_MISSING = "price.missing"
+    TOP_UP_DECLINED = "top_up.declined"
+    PAYMENT_REVERSED = "payment.reversed"
 
 
 _ALL_TYPES = frozenset(kind.value for kind in EventType)

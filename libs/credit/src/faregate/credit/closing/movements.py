@@ -45,8 +45,11 @@ MOVEMENTS: Mapping[TransferKind, Movement | None] = {
     TransferKind.ADJUSTMENT: Movement.ADJUSTED,
     TransferKind.CHARGEBACK: Movement.CHARGED_BACK,
     TransferKind.REPRICE: Movement.USED,
+    TransferKind.CHARGEBACK_DEBT: Movement.CHARGED_BACK,
+    TransferKind.REINSTATEMENT: Movement.CHARGED_BACK,
 }
-"""The column of each kind of transfer; None for kinds that move no wallet. An upward adjustment is a grant: see `movement_of`."""
+"""The column of each kind of transfer; None for kinds that move no wallet. A reinstatement reduces what was charged back.
+An upward adjustment is a grant: see `movement_of`."""
 
 
 class Fate(StrEnum):

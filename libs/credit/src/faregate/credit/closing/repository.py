@@ -70,12 +70,14 @@ class CloseRepository:
     async def add_grants(self, session: AsyncSession, number: int) -> None:
         """Divide the paid value of all paid grants that changed in a close, and write it."""
         bounds = await self._database.rows(session, sql.WALLET_BOUNDS, number=number, size=_WALLETS_AT_ONCE)
+        await self._database.rows(session, sql.PLANNER, nestloop="off")
         edges = [_LOWEST, *(row.wallet_id for row in bounds), _HIGHEST]
         for first, last in pairwise(edges):
             rows = await self._database.rows(session, sql.GRANTS_OF_CLOSE, number=number, first=first, last=last)
             found = [_grant_row(number, row) for row in rows]
             if found:
                 await self._database.copy(session, "close_grant", _GRANT_COLUMNS, found)
+        await self._database.rows(session, sql.PLANNER, nestloop="on")
 
     async def totals(self, session: AsyncSession, number: int, *, since: datetime | None) -> Mapping[str, Any]:
         """Return the totals of a close whose wallets and grants are written."""

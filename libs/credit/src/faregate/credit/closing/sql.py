@@ -26,6 +26,7 @@ __all__ = [
     "MONEY_SUMS",
     "MOVEMENT_SUMS",
     "NOW",
+    "PLANNER",
     "SUMS",
     "UNVALUED",
     "VALUES",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 _GRANT, _LIMIT, _SHORTFALL = int(TransferKind.GRANT), int(TransferKind.LIMIT_CHARGE), int(TransferKind.SHORTFALL)
+_LOST = (
+    f"case when t.kind = {_SHORTFALL} then t.amount when t.kind = {int(TransferKind.REINSTATEMENT)} "
+    f"and t.credit_account = {int(Account.SHORTFALL)} then -t.amount end"
+)
 _USES = "2, 3, 4, 10"
 _CHANGE = "case when t.credit_account = 1 then t.amount when t.debit_account = 1 then -t.amount else 0 end"
 _ADJUSTED_UP = f"t.kind = {_GRANT} and t.debit_account = {int(Account.ADJUSTMENT)}"
@@ -68,7 +73,7 @@ SUMS = ",\n  ".join(
     [
         *(_sum(movement) for movement in Movement if movement is not Movement.GRANTED),
         f"coalesce(sum(t.amount) filter (where t.kind = {_LIMIT}), 0)::bigint as used_on_limit",
-        f"coalesce(sum(t.amount) filter (where t.kind = {_SHORTFALL}), 0)::bigint as shortfall",
+        f"coalesce(sum({_LOST}), 0)::bigint as shortfall",
         f"sum({_CHANGE})::bigint as change",
     ]
 )
@@ -150,6 +155,9 @@ ASSIGN_PAYMENTS = """
 update faregate.grant_payment set number = :number where number is null and paid_at < cast(:until as timestamptz)
 """
 
+PLANNER = "select set_config('enable_nestloop', cast(:nestloop as text), true)"
+"""A range of many wallets is joined by hashes, whatever the statistics of tables say that this transaction has just filled."""
+
 WALLET_BOUNDS = """
 select wallet_id from (
   select wallet_id, row_number() over (order by wallet_id) as place from faregate.close_wallet where number = :number
@@ -174,7 +182,7 @@ with part as (
   select t.* from part p join faregate.transfer t on t.wallet_id = p.wallet_id and t.seq > p.first_seq and t.seq <= p.last_seq
   where t.kind = {_GRANT}
 ), filled as ({fillings("granting")}
-), touched as (
+), touched as materialized (
   select s.wallet_id, s.grant_id from part p
   join faregate.grant_slice s on s.wallet_id = p.wallet_id and s.seq > p.first_seq and s.seq <= p.last_seq
   union select wallet_id, grant_id from filled where grant_id is not null
@@ -199,10 +207,10 @@ with part as (
 ), refilling as (
   select t.* from reach r join faregate.transfer t on t.wallet_id = r.wallet_id and t.seq > r.first_seq and t.seq <= r.last_seq
   where t.kind = {_GRANT}
-), refilled as ({fillings("refilling")}
+), refilled as materialized ({fillings("refilling")}
 ), put as (
   select k.grant_id, sum(f.amount)::bigint as granted, sum(f.repaid)::bigint as repaid
-  from known k join refilled f on f.grant_id = k.grant_id and f.seq > k.first_seq group by k.grant_id
+  from known k join refilled f on f.wallet_id = k.wallet_id and f.grant_id = k.grant_id and f.seq > k.first_seq group by k.grant_id
 ), taken as (
   select k.grant_id, {FATES_OF_SLICES}
   from known k

@@ -43,6 +43,10 @@ class TransferKind(IntEnum):
     CHARGEBACK = 9
     REPRICE = 10
     """A charge for lines that had no price when they were settled."""
+    CHARGEBACK_DEBT = 11
+    """The part of a charge-back that no free credits cover: no grant pays it, later grants repay it."""
+    REINSTATEMENT = 12
+    """Credits of a charge-back that come back, because the payment was reinstated."""
 
 
 class GrantSource(StrEnum):
@@ -82,6 +86,8 @@ FLOWS: dict[TransferKind, tuple[frozenset[Account], frozenset[Account]]] = {
     TransferKind.ADJUSTMENT: (frozenset({Account.WALLET}), frozenset({Account.ADJUSTMENT})),
     TransferKind.CHARGEBACK: (frozenset({Account.WALLET}), frozenset({Account.PURCHASES})),
     TransferKind.REPRICE: (frozenset({Account.WALLET}), frozenset({Account.REVENUE})),
+    TransferKind.CHARGEBACK_DEBT: (frozenset({Account.WALLET}), frozenset({Account.PURCHASES})),
+    TransferKind.REINSTATEMENT: (frozenset({Account.PURCHASES}), frozenset({Account.WALLET, Account.SHORTFALL})),
 }
 """Which accounts each kind of transfer may debit and credit; an upward adjustment is a grant of that source."""
 

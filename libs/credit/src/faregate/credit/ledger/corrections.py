@@ -17,11 +17,14 @@ __all__ = [
     "REFUNDABLE",
     "adjust",
     "charge_back",
+    "grant_of_correction",
     "is_adjustment",
     "is_charge_back_of",
     "is_refund_of",
     "refund",
     "refund_parts",
+    "return_to_grants",
+    "take_free",
 ]
 
 REFUNDABLE = frozenset({TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE})
@@ -62,12 +65,13 @@ def refund(
         raise InvalidError("credits must be more than 0", param="credits")
     if wanted > left or left == 0:
         raise NotRefundableError(left_micros=left, asked_micros=wanted or original.amount)
-    back = _back_to_grants(book, wallet, wanted, slices, refund_slices)
+    back = return_to_grants(book, wallet, wanted, slices, refund_slices)
     rest = wanted - sum(part for _, part in back)
     repaid = min(wallet.debt, rest) if original.kind is TransferKind.LIMIT_CHARGE else 0
     wallet.debt -= repaid
+    wallet.clawback_debt = min(wallet.clawback_debt, wallet.debt)
     if rest > repaid:
-        back.append((_refund_grant(book, wallet, rest - repaid, note), rest - repaid))
+        back.append((grant_of_correction(book, wallet, rest - repaid, note), rest - repaid))
     return book.post(
         wallet,
         TransferKind.REFUND,
@@ -116,7 +120,7 @@ def adjust(book: Book, wallet: WalletState, amount: int, *, note: TransferNote) 
         spec = GrantSpec(amount, GrantSource.ADJUSTMENT, key=key, actor=note.actor, reason=note.reason)
         add_grant(book, wallet, spec)
         return book.transfers[-1]
-    return _take(book, wallet, -amount, TransferKind.ADJUSTMENT, Account.ADJUSTMENT, note=note)
+    return take_free(book, wallet, -amount, TransferKind.ADJUSTMENT, Account.ADJUSTMENT, note=note)
 
 
 def charge_back(
@@ -150,7 +154,7 @@ def charge_back(
     posted: list[Transfer] = []
     if takable:
         kind = TransferKind.CHARGEBACK
-        posted.append(_take(book, wallet, takable, kind, Account.PURCHASES, preferred=grants, note=note))
+        posted.append(take_free(book, wallet, takable, kind, Account.PURCHASES, preferred=grants, note=note))
     if takable < original.amount:
         lost, kind = original.amount - takable, TransferKind.SHORTFALL
         posted.append(
@@ -187,7 +191,7 @@ def is_charge_back_of(transfer: Transfer, original: Transfer) -> bool:
     return transfer.corrects_seq == original.seq and transfer.credit is Account.PURCHASES and transfer.kind in _LOST
 
 
-def _take(
+def take_free(
     book: Book,
     wallet: WalletState,
     amount: int,
@@ -217,7 +221,7 @@ def _take(
     )
 
 
-def _back_to_grants(
+def return_to_grants(
     book: Book, wallet: WalletState, amount: int, slices: Sequence[GrantSlice], refunded: Sequence[GrantSlice]
 ) -> list[tuple[GrantState, int]]:
     """Return the amount to return to each grant, last used first; expired grants get nothing."""
@@ -235,11 +239,14 @@ def _back_to_grants(
     return back
 
 
-def _refund_grant(book: Book, wallet: WalletState, amount: int, note: TransferNote) -> GrantState:
+def grant_of_correction(
+    book: Book, wallet: WalletState, amount: int, note: TransferNote, *, source: GrantSource = GrantSource.REFUND
+) -> GrantState:
+    """Return a new grant for what a correction cannot return to the grants that paid."""
     grant = GrantState(
         grant_id=new_uuid7(),
         wallet_id=wallet.wallet_id,
-        source=GrantSource.REFUND,
+        source=source,
         priority=GRANT_PRIORITY,
         amount=amount,
         effective_at=book.now,

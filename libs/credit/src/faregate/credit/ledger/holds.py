@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from faregate.credit.errors import (
     AlreadySettledError,
@@ -20,7 +20,18 @@ from faregate.credit.ledger.limits import check_limits
 from faregate.credit.ledger.states import ChargeState, ChargeStatus, WalletState, WalletStatus
 from faregate.credit.ledger.time_effects import expire_lapsed
 
-__all__ = ["HoldRequest", "draw_from_hold", "extend_hold", "open_hold", "renew_hold", "require_active", "void_hold"]
+__all__ = [
+    "NOTHING_RESERVED",
+    "HoldRequest",
+    "Reserved",
+    "draw_from_hold",
+    "extend_hold",
+    "open_hold",
+    "renew_hold",
+    "require_active",
+    "reserved_by",
+    "void_hold",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,16 @@ class HoldRequest:
     metadata: Mapping[str, Any] | None = None
     limit_scopes: tuple[str, ...] = ()
     is_new: bool = False
+
+
+class Reserved(NamedTuple):
+    """What a hold had set aside for the charge that follows: in all, and of it from unrestricted grants."""
+
+    amount: int
+    general: int
+
+
+NOTHING_RESERVED = Reserved(0, 0)
 
 
 def open_hold(book: Book, request: HoldRequest) -> ChargeState:
@@ -112,8 +133,8 @@ def renew_hold(book: Book, charge: ChargeState, *, ttl_seconds: int, amount: int
     book.count_limits(charge, held=more)
 
 
-def draw_from_hold(book: Book, charge: ChargeState, amount: int) -> None:
-    """Make up to `amount` of an open hold free, for a charge that follows under the same lock; the rest stays held."""
+def draw_from_hold(book: Book, charge: ChargeState, amount: int) -> Reserved:
+    """Make up to `amount` of an open hold free, for a charge that follows under the same lock; return what was drawn."""
     wallet = book.wallets[charge.wallet_id]
     drawn = left = min(amount, charge.hold)
     for grant_id, held in list(charge.hold_grants.items()):
@@ -129,6 +150,14 @@ def draw_from_hold(book: Book, charge: ChargeState, amount: int) -> None:
     book.count_limits(charge, held=-drawn)
     book.touch(wallet)
     book.touch_charge(charge)
+    return Reserved(drawn, left)
+
+
+def reserved_by(charge: ChargeState) -> Reserved:
+    """Return what an open hold sets aside."""
+    if charge.status is not ChargeStatus.OPEN:
+        return NOTHING_RESERVED
+    return Reserved(charge.hold, charge.hold - sum(charge.hold_grants.values()))
 
 
 def void_hold(book: Book, charge: ChargeState, *, reason: str | None) -> ChargeState:

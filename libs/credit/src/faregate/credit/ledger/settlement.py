@@ -8,7 +8,7 @@ from faregate.credit.errors import UsageKeyConflictError, insufficient_credits
 from faregate.credit.ledger.accounts import Account, TransferKind
 from faregate.credit.ledger.book import Book
 from faregate.credit.ledger.burn_down import burn
-from faregate.credit.ledger.holds import draw_from_hold, require_active
+from faregate.credit.ledger.holds import NOTHING_RESERVED, Reserved, draw_from_hold, require_active, reserved_by
 from faregate.credit.ledger.limits import check_limits
 from faregate.credit.ledger.states import NO_FLAGS, ChargeState, ChargeStatus, Flag, TransferNote, WalletState
 from faregate.credit.ledger.time_effects import expire_lapsed
@@ -90,7 +90,9 @@ def settle(book: Book, request: PostingRequest) -> tuple[ChargeState, bool]:
         return charge, True
     if charge is None:
         charge = _unstarted(book, request)
-        _draw(book, charge, request)
+        reserved = _draw(book, charge, request)
+    else:
+        reserved = reserved_by(charge)
     if request.in_full:
         _require_cover(book, charge, request.chargeable)
     flags = _flags(charge, request)
@@ -99,7 +101,7 @@ def settle(book: Book, request: PostingRequest) -> tuple[ChargeState, bool]:
     wallet = book.wallets[charge.wallet_id]
     charge.first_seq = wallet.last_seq + 1 if request.chargeable else None
     note = TransferNote(request.usage_key, actor=request.actor, reason=request.reason)
-    charged, shortfall = charge_wallet(book, wallet, request.chargeable, charge=charge, note=note)
+    charged, shortfall = charge_wallet(book, wallet, request.chargeable, charge=charge, reserved=reserved, note=note)
     book.count_limits(charge, spent=charged)
     expire_lapsed(book, wallet, at=book.now)
     _close(charge, request, charged=charged, shortfall=shortfall, flags=flags, book=book)
@@ -113,17 +115,26 @@ def charge_wallet(
     *,
     charge: ChargeState,
     kind: TransferKind = TransferKind.CHARGE,
+    reserved: Reserved = NOTHING_RESERVED,
     note: TransferNote,
 ) -> tuple[int, int]:
     """Charge `amount` for `charge`: to grants, then to the credit limit; what neither covers is posted as shortfall.
 
+    Args:
+        reserved: what a hold had set aside for this charge. It is charged even if a charge-back has taken the balance below 0
+            since: the balance is then the same as if the use had been settled before it.
+
     Returns:
         The amount charged, and the shortfall.
     """
-    chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))
+    chargeable = min(amount, max(reserved.amount, wallet.free_for(charge.feature_key)))
     shortfall = amount - chargeable
     slices, on_limit = burn(
-        wallet.grants.values(), chargeable, now=book.now, feature=charge.feature_key, general_limit=max(0, wallet.free)
+        wallet.grants.values(),
+        chargeable,
+        now=book.now,
+        feature=charge.feature_key,
+        general_limit=max(reserved.general, wallet.free),
     )
     if chargeable > on_limit:
         paid = chargeable - on_limit
@@ -169,16 +180,16 @@ def _unstarted(book: Book, request: PostingRequest) -> ChargeState:
     )
 
 
-def _draw(book: Book, charge: ChargeState, request: PostingRequest) -> None:
-    """Take the credits of a use from the hold that it is drawn from, and flag the use."""
+def _draw(book: Book, charge: ChargeState, request: PostingRequest) -> Reserved:
+    """Take the credits of a use from the hold that it is drawn from, and flag the use; return what was drawn."""
     if request.drawn_from is None:
-        return
+        return NOTHING_RESERVED
     hold = book.charges[request.drawn_from]
     if hold.status is not ChargeStatus.OPEN:
         charge.flags = Flag.LATE
-        return
+        return NOTHING_RESERVED
     charge.flags = Flag.OVER_HOLD if request.chargeable > hold.hold else NO_FLAGS
-    draw_from_hold(book, hold, request.chargeable)
+    return draw_from_hold(book, hold, request.chargeable)
 
 
 def _flags(charge: ChargeState, request: PostingRequest) -> Flag:

@@ -148,7 +148,8 @@ class WalletState:
 
     `credits` and `debits` only grow; `balance` is their difference. `held` is the sum of open holds, `earmarked` what
     restricted grants reserve for their features beyond their own holds, `debt` what was charged to the credit limit and is
-    not repaid. Invariant: balance = sum of grants' remaining - debt.
+    not repaid or charged back beyond what was free; `clawback_debt` is the latter part of it. Invariants: balance = sum of
+    grants' remaining - debt; free >= -clawback_debt.
     """
 
     wallet_id: int
@@ -157,6 +158,7 @@ class WalletState:
     held: int = 0
     earmarked: int = 0
     debt: int = 0
+    clawback_debt: int = 0
     credit_limit: int = 0
     status: WalletStatus = WalletStatus.ACTIVE
     next_change_at: datetime | None = None
@@ -190,6 +192,11 @@ class WalletState:
     def free(self) -> int:
         """What any feature may hold or be charged."""
         return self.credits + self.credit_limit - self.debits - self.held - self.earmarked
+
+    def repay(self, amount: int) -> None:
+        """Reduce the debt by `amount`, the part that charge-backs made first."""
+        self.debt -= amount
+        self.clawback_debt -= min(self.clawback_debt, amount)
 
     def free_for(self, feature: str | None) -> int:
         """What `feature` may hold or be charged: the free credits plus those earmarked for it."""

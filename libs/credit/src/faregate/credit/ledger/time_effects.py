@@ -43,7 +43,7 @@ def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, 
     """
     key = None if grant.active else grant.key
     repaid = 0 if grant.features is not None else min(wallet.debt, amount)
-    wallet.debt -= repaid
+    wallet.repay(repaid)
     grant.active = True
     book.touch_grant(grant)
     book.post(

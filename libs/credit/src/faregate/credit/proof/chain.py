@@ -30,8 +30,8 @@ _FLOWS = ", ".join(
         for credit in credits
     )
 )
-_PUT = codes(TransferKind.GRANT, TransferKind.REFUND)
-_UNSLICED = codes(TransferKind.LIMIT_CHARGE, TransferKind.SHORTFALL)
+_PUT = codes(TransferKind.GRANT, TransferKind.REFUND, TransferKind.REINSTATEMENT)
+_UNSLICED = codes(TransferKind.LIMIT_CHARGE, TransferKind.SHORTFALL, TransferKind.CHARGEBACK_DEBT)
 
 _CHECKS = wrong(
     Check("transfer", "t.seq is null", "'no row'", "'a row'"),

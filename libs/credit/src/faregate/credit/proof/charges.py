@@ -4,7 +4,7 @@
 from faregate.credit.ledger.accounts import TransferKind
 from faregate.credit.proof.checks import Check, codes, wrong
 
-__all__ = ["CHARGES", "CORRECTIONS", "LIMITS", "TOP_UPS"]
+__all__ = ["CHARGES", "CORRECTIONS", "LIMITS", "PURCHASES", "TOP_UPS"]
 
 _CHARGES = codes(TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE)
 
@@ -86,9 +86,10 @@ _SAME_GRANT = """select from faregate.grant_slice taken
 
 CORRECTIONS = f"""
 with given as (
-  select wallet_id, corrects_seq, kind, sum(amount) as amount, max(seq) as seq, min(usage_key) as usage_key
-  from faregate.transfer where corrects_seq is not null and kind in (4, 6, 7, 9)
-  group by wallet_id, corrects_seq, kind
+  select wallet_id, corrects_seq, case when kind in (4, 9, 11, 12) then 9 else kind end as kind,
+    sum(case kind when 12 then -amount else amount end) as amount, max(seq) as seq, min(usage_key) as usage_key
+  from faregate.transfer where corrects_seq is not null and kind in (4, 6, 7, 9, 11, 12)
+  group by 1, 2, 3
 )
 select g.wallet_id, g.seq, 'of ' || g.corrects_seq as item, c.check_name, c.stored, c.derived
 from given g
@@ -110,15 +111,23 @@ left join faregate.transfer o on o.wallet_id = g.wallet_id and o.seq = g.correct
         ),
         Check(
             "charge-back",
-            "g.kind in (4, 9) and (o.seq is null or o.kind <> 1 or o.debit_account <> 6)",
+            "g.kind = 9 and (o.seq is null or o.kind <> 1 or o.debit_account <> 6)",
             "'of transfer ' || g.corrects_seq",
             "'of a purchase'",
         ),
-        Check("charge-back amount", "g.kind in (4, 9) and g.amount > o.amount", "g.amount", "'at most ' || o.amount"),
+        Check(
+            "charge-back amount",
+            "g.kind = 9 and g.amount not between 0 and o.amount",
+            "g.amount",
+            "'0 to ' || o.amount",
+        ),
     )
 }
 order by g.wallet_id, g.seq limit 100
 """
+
+_GRANT_KEY = "case when p.order_id is null then 'payment:' || p.purchase_id else 'top-up:' || p.order_id end"
+_GRANT_KEYS = f"{_GRANT_KEY}, 'operation:' || encode(sha256(convert_to({_GRANT_KEY}, 'UTF8')), 'hex')"
 
 TOP_UPS = f"""
 select coalesce(t.wallet_id, w.wallet_id) as wallet_id, null as seq, coalesce(t.order_id, w.top_up_order)::text as item,
@@ -142,6 +151,30 @@ left join faregate.credit_grant g on g.wallet_id = t.wallet_id and g.key = 'top-
 }
 order by 1 limit 100
 """
+
+PURCHASES = f"""
+with moved as (
+  select p.purchase_id, f.seq, f.amount as granted,
+    coalesce(sum(case when c.kind in (9, 11) then c.amount when c.kind = 12 and c.credit_account = 1 then -c.amount end), 0)
+      as taken,
+    coalesce(sum(case when c.kind = 4 then c.amount when c.kind = 12 and c.credit_account = 5 then -c.amount end), 0) as lost
+  from faregate.purchase p
+  left join faregate.transfer f on f.wallet_id = p.wallet_id and f.kind = 1 and f.operation_key in ({_GRANT_KEYS})
+  left join faregate.transfer c on c.wallet_id = p.wallet_id and c.corrects_seq = f.seq and c.kind in (4, 9, 11, 12)
+  group by p.purchase_id, f.seq, f.amount
+)
+select p.wallet_id, m.seq, p.purchase_id::text as item, c.check_name, c.stored, c.derived
+from faregate.purchase p join moved m using (purchase_id)
+{
+    wrong(
+        Check("purchase granted", "p.granted > 0 and p.granted is distinct from m.granted", "p.granted", "m.granted"),
+        Check("purchase taken", "p.taken > m.taken", "p.taken", "m.taken"),
+        Check("purchase lost", "p.lost > m.lost", "p.lost", "m.lost"),
+    )
+}
+order by 1, 2 limit 100
+"""
+"""A charge-back by an operator takes more than the payment has; nothing takes less."""
 
 LIMITS = """
 with open as (

@@ -87,10 +87,11 @@ with closed as (
 ), granting as (
   select t.* from reach r join faregate.transfer t on t.wallet_id = r.wallet_id and t.seq > r.first_seq and t.seq <= r.last_seq
   where t.kind = {codes(TransferKind.GRANT)}
-), filled as ({fillings("granting")}
+), filled as materialized ({fillings("granting")}
 ), put as (
   select p.grant_id, p.number, sum(f.amount)::bigint as granted, sum(f.repaid)::bigint as repaid
-  from picked p join filled f on f.grant_id = p.grant_id and f.seq > p.first_seq and f.seq <= p.seq group by 1, 2
+  from picked p join filled f on f.wallet_id = p.wallet_id and f.grant_id = p.grant_id and f.seq > p.first_seq and f.seq <= p.seq
+  group by 1, 2
 ), taken as (
   select p.grant_id, p.number, {FATES_OF_SLICES}
   from picked p

@@ -11,14 +11,14 @@ closed month.
 from dataclasses import dataclass
 
 from faregate.credit.proof.chain import CHAIN
-from faregate.credit.proof.charges import CHARGES, CORRECTIONS, LIMITS, TOP_UPS
+from faregate.credit.proof.charges import CHARGES, CORRECTIONS, LIMITS, PURCHASES, TOP_UPS
 from faregate.credit.proof.closes import CLOSED_GRANTS, CLOSED_WALLETS, CLOSES
 from faregate.credit.proof.reasons import REASONS
 from faregate.credit.proof.wallets import GRANTS, WALLETS
 
 __all__ = ["CLOSES", "COUNTS", "OF_ALL", "OF_CLOSES", "REMEMBER", "Statements", "full", "since_heads"]
 
-OF_ALL = (CORRECTIONS, TOP_UPS, LIMITS, CLOSES)
+OF_ALL = (CORRECTIONS, TOP_UPS, PURCHASES, LIMITS, CLOSES)
 """Statements that are not divided into ranges, because they read few rows."""
 
 OF_CLOSES = (CLOSED_WALLETS.format(picked="true"), CLOSED_GRANTS.format(picked="true"))

@@ -32,7 +32,7 @@ with heads as ({{heads}}), moved as (
   union select wallet_id from lots
 ), derived as (
   select e.wallet_id, w.wallet_id is null as missing,
-    w.credits, w.debits, w.held, w.earmarked, w.debt, w.last_seq, w.head_hash, w.changed_at, w.next_change_at,
+    w.credits, w.debits, w.held, w.earmarked, w.debt, w.clawback_debt, w.last_seq, w.head_hash, w.changed_at, w.next_change_at,
     coalesce(h.credits, 0) + coalesce(m.credits, 0) as all_credits,
     coalesce(h.debits, 0) + coalesce(m.debits, 0) as all_debits,
     coalesce(h.remaining, 0) + coalesce(s.amount, 0) as all_slices,
@@ -62,6 +62,7 @@ left join lateral (
         Check("held", "d.held <> d.all_held", "d.held", "d.all_held"),
         Check("earmarked", "d.earmarked <> d.all_earmarked", "d.earmarked", "d.all_earmarked"),
         Check("debt", f"d.debt <> {_DEBT}", "d.debt", _DEBT),
+        Check("clawback_debt", "d.clawback_debt not between 0 and d.debt", "d.clawback_debt", "'0 to ' || d.debt"),
         Check(
             "grants",
             "d.all_remaining <> d.credits - d.debits + d.debt",
@@ -80,7 +81,7 @@ left join lateral (
 order by d.wallet_id limit 100
 """
 
-_PUT = codes(TransferKind.GRANT, TransferKind.REFUND)
+_PUT = codes(TransferKind.GRANT, TransferKind.REFUND, TransferKind.REINSTATEMENT)
 _ORIGINS = " ".join(f"when '{source}' then {int(account)}" for source, account in GRANT_ORIGINS.items())
 _CLASSES = " ".join(f"when '{source}' then {burn_class(source)}" for source in GrantSource)
 
@@ -113,7 +114,7 @@ select d.wallet_id, d.first_seq as seq, d.grant_id::text as item, c.check_name, 
 from derived d
 left join faregate.transfer f on f.wallet_id = d.wallet_id and f.seq = d.first_seq and {{from_the_start}}
   and f.wallet_id > :first and f.wallet_id <= :last
-left join faregate.grant_slice s on s.wallet_id = d.wallet_id and s.seq = f.seq and s.grant_id = d.grant_id and f.kind = 7
+left join faregate.grant_slice s on s.wallet_id = d.wallet_id and s.seq = f.seq and s.grant_id = d.grant_id and f.kind in (7, 12)
   and s.wallet_id > :first and s.wallet_id <= :last
 {
     wrong(
@@ -128,10 +129,12 @@ left join faregate.grant_slice s on s.wallet_id = d.wallet_id and s.seq = f.seq 
             "d.source",
             "'a source of account ' || f.debit_account",
         ),
-        Check("grant filled by", f"f.kind not in ({_PUT})", "'kind ' || f.kind", "'a grant or a refund'"),
+        Check(
+            "grant filled by", f"f.kind not in ({_PUT})", "'kind ' || f.kind", "'a grant, a refund or a reinstatement'"
+        ),
         Check(
             "grant amount",
-            f"case when f.kind = 7 then d.amount <> s.amount else d.amount <> f.amount and not ({_LATER_FILLING}) end",
+            f"case when f.kind in (7, 12) then d.amount <> s.amount else d.amount <> f.amount and not ({_LATER_FILLING}) end",
             "d.amount",
             "coalesce(s.amount, f.amount)",
         ),

@@ -36,6 +36,7 @@ class AccountStatement:
 
     Attributes:
         used: charged for uses, without shortfalls; `used_on_limit` is the part that the credit limit paid.
+        charged_back: taken back because payments were reversed, less what was reinstated.
         shortfall: used but not covered: a loss.
         deferred_opening, deferred_closing: paid for and neither used nor expired (deferred revenue).
         breakage_paid: paid for and expired.
@@ -167,6 +168,7 @@ class _Sums:
 
 
 _GRANTED = {"purchase": Account.PURCHASES, "promotion": Account.PROMOTION}
+_CHARGEBACKS = (TransferKind.CHARGEBACK, TransferKind.CHARGEBACK_DEBT)
 _USES = (TransferKind.CHARGE, TransferKind.LIMIT_CHARGE, TransferKind.REPRICE)
 
 
@@ -184,10 +186,14 @@ def _statement(before: _Sums, during: _Sums, since: datetime, until: datetime) -
         voided=to_credits(during.of(TransferKind.GRANT_VOID)),
         refunded=to_credits(during.of(TransferKind.REFUND)),
         adjusted=to_credits(up - during.of(TransferKind.ADJUSTMENT)),
-        charged_back=to_credits(during.of(TransferKind.CHARGEBACK)),
-        shortfall=to_credits(during.of(TransferKind.SHORTFALL)),
+        charged_back=to_credits(during.of(*_CHARGEBACKS) - _reinstated(during, Account.WALLET)),
+        shortfall=to_credits(during.of(TransferKind.SHORTFALL) - _reinstated(during, Account.SHORTFALL)),
         closing=to_credits(before.balance + during.balance),
         deferred_opening=to_credits(before.paid()),
         deferred_closing=to_credits(before.paid() + during.paid()),
         breakage_paid=to_credits(-during.paid(TransferKind.EXPIRY)),
     )
+
+
+def _reinstated(sums: _Sums, account: Account) -> int:
+    return sums.of(TransferKind.REINSTATEMENT, credit=account)

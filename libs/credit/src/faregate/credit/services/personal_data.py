@@ -66,6 +66,23 @@ CREDIT_EXPORTS = {
       select order_id, amount / 1000000.0 as amount, status, reference, detail, created_at, closed_at
       from faregate.top_up where wallet_id = :subject order by created_at) t
     """,
+    "purchase": """
+    select to_json(t)::text from (
+      select purchase_id, package, credits / 1000000.0 as credits, amount / 100.0 as amount_usd, order_id, key, status,
+        granted / 1000000.0 as granted, taken / 1000000.0 as taken, lost / 1000000.0 as lost, session_id, failure, created_at,
+        paid_at
+      from faregate.purchase where wallet_id = :subject order by created_at) t
+    """,
+    "payment_event": """
+    select to_json(t)::text from (
+      select e.event_id, e.type, e.object_id, e.payment_intent, e.facts, e.occurred_at, e.received_at
+      from faregate.payment_event e join faregate.purchase p using (purchase_id)
+      where p.wallet_id = :subject order by e.occurred_at) t
+    """,
+    "payment_customer": """
+    select to_json(t)::text from (
+      select customer, method, saved_at from faregate.payment_customer where wallet_id = :subject) t
+    """,
     "transfer_as_actor": """
     select to_json(t)::text from (
       select kind, amount / 1000000.0 as credits,
@@ -81,7 +98,8 @@ CREDIT_EXPORTS = {
     """,
 }
 
-_CALLERS_KEY = "not starts_with(key, 'plan:') and not starts_with(key, 'top-up:') and not starts_with(key, 'erased:')"
+_CALLERS_KEY = """not starts_with(key, 'plan:') and not starts_with(key, 'top-up:')
+  and not starts_with(key, 'payment:') and not starts_with(key, 'erased:')"""
 """Keys that Faregate generates, recognised by their prefix, name no person."""
 
 CREDIT_ERASURES = {
@@ -120,5 +138,12 @@ CREDIT_ERASURES = {
     "top_up_detail": words_erasure("top_up", "detail"),
     "top_up_reference": words_erasure("top_up", "reference"),
     "grant_actor": actor_erasure("credit_grant"),
+    "purchase_key": key_erasure("purchase", "key"),
+    "purchase_failure": words_erasure("purchase", "failure"),
+    "payment_customer": "delete from faregate.payment_customer where wallet_id = :subject returning 1",
+    "purchase": """
+    update faregate.purchase set key = null, url = null, failure = null
+    where wallet_id = :subject and (key is not null or url is not null or failure is not null) returning 1
+    """,
     "top_up": "update faregate.top_up set detail = null where wallet_id = :subject and detail is not null returning 1",
 }

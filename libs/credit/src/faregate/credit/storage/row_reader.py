@@ -39,8 +39,9 @@ def book_of(rows: Sequence[Any]) -> Book:
 
 def wallet_of(row: Any) -> WalletState:
     """Return the wallet of a row of `sql.WALLET_COLUMNS`, which the moment `now` follows."""
-    wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, *rest = row
-    top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, *times = rest
+    wallet_id, credits, debits, held, earmarked, debt, clawback_debt, credit_limit, status, plan, *rest = row
+    low_balance, top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, *chain = rest
+    last_seq, head_hash, *times = chain
     changed_at, low_told_at, exhausted_told_at, _ = times
     return WalletState(
         wallet_id=wallet_id,
@@ -49,6 +50,7 @@ def wallet_of(row: Any) -> WalletState:
         held=held,
         earmarked=earmarked,
         debt=debt,
+        clawback_debt=min(clawback_debt, debt),  # a process of an earlier release may have repaid the debt alone
         credit_limit=credit_limit,
         status=_WALLET_STATUSES[status],
         plan=plan,

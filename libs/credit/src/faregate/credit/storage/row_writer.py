@@ -22,7 +22,7 @@ __all__ = ["COLUMNS", "arrays_of", "rows_of"]
 COLUMNS = {
     part: names.split()
     for part, names in {
-        "w": "wallet_id credits debits held earmarked debt credit_limit status plan low_balance top_up_below "
+        "w": "wallet_id credits debits held earmarked debt clawback_debt credit_limit status plan low_balance top_up_below "
         "top_up_amount top_up_order top_up_not_before next_change_at last_seq head_hash changed_at low_told_at exhausted_told_at",
         "h": "usage_key wallet_id subject_id organization_id feature_key rule hold hold_grants expires_at start_hash "
         "metadata created_at limit_scopes",
@@ -72,6 +72,7 @@ def _wallet_row(wallet: WalletState) -> tuple[Any, ...]:
         wallet.held,
         wallet.earmarked,
         wallet.debt,
+        wallet.clawback_debt,
         wallet.credit_limit,
         int(wallet.status),
         wallet.plan,

@@ -7,8 +7,9 @@ __all__ = [
     "ACCOUNTING_SUMS_OF_ALL",
     "ACCOUNTING_SUMS_OF_WALLET",
     "GAUGES_HOLDS",
-    "TOP_UP_CLOSE",
+    "TOP_UP_DECLINED",
     "TOP_UP_ORDER",
+    "TOP_UP_PAID",
 ]
 
 ACCOUNTING_SEQ_AT = """
@@ -65,8 +66,13 @@ from faregate.charge where status = 0
 
 TOP_UP_ORDER = "select wallet_id, amount, status from faregate.top_up where order_id = :order_id"
 
-TOP_UP_CLOSE = """
+TOP_UP_PAID = """
 update faregate.top_up
-set status = :status, reference = cast(:reference as text), detail = cast(:detail as text), closed_at = clock_timestamp()
-where order_id = :order_id and status = 'requested'
+set status = 'paid', reference = coalesce(cast(:reference as text), reference), closed_at = clock_timestamp()
+where order_id = :order_id and status <> 'paid'
+"""
+
+TOP_UP_DECLINED = """
+update faregate.top_up set status = 'declined', detail = cast(:detail as text), closed_at = clock_timestamp()
+where order_id = :order_id and status = 'requested' returning order_id
 """

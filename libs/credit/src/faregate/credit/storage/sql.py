@@ -15,8 +15,8 @@ on conflict (wallet_id) do nothing
 returning wallet_id
 """
 
-WALLET_COLUMNS = """wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan, low_balance, top_up_below,
-  top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at,
+WALLET_COLUMNS = """wallet_id, credits, debits, held, earmarked, debt, clawback_debt, credit_limit, status, plan,
+  low_balance, top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at,
   low_told_at, exhausted_told_at"""
 
 LOCK_WALLETS = f"""
@@ -223,10 +223,10 @@ where wallet_id = :wallet_id and seq = any(cast(:seqs as bigint[])) order by seq
 
 FILLED_BY = """
 select t.seq from faregate.grant_slice s join faregate.transfer t on t.wallet_id = s.wallet_id and t.seq = s.seq
-where s.wallet_id = :wallet_id and s.grant_id = :grant_id and s.amount > 0 and t.kind in (1, 7)
+where s.wallet_id = :wallet_id and s.grant_id = :grant_id and s.amount > 0 and t.kind in (1, 7, 12)
 order by t.kind, case when t.kind = 1 then -t.seq else t.seq end limit 1
 """
-"""The last grant or renewal; for a grant made by a refund, the refund."""
+"""The last grant or renewal; for a grant made by a refund or a reinstatement, this."""
 
 TRANSFERS_OF_CHARGE = f"""
 select {TRANSFER_COLUMNS} from faregate.transfer
@@ -239,11 +239,12 @@ order by seq
 """  # noqa: S608
 
 _WRITE_WALLETS = """
-insert into faregate.wallet as w (wallet_id, credits, debits, held, earmarked, debt, credit_limit, status, plan,
+insert into faregate.wallet as w (wallet_id, credits, debits, held, earmarked, debt, clawback_debt, credit_limit, status, plan,
   low_balance, top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash,
   changed_at, low_told_at, exhausted_told_at)
 select * from unnest(cast(:w_wallet_id as bigint[]), cast(:w_credits as bigint[]), cast(:w_debits as bigint[]),
-  cast(:w_held as bigint[]), cast(:w_earmarked as bigint[]), cast(:w_debt as bigint[]), cast(:w_credit_limit as bigint[]),
+  cast(:w_held as bigint[]), cast(:w_earmarked as bigint[]), cast(:w_debt as bigint[]),
+  cast(:w_clawback_debt as bigint[]), cast(:w_credit_limit as bigint[]),
   cast(:w_status as smallint[]), cast(:w_plan as text[]), cast(:w_low_balance as bigint[]),
   cast(:w_top_up_below as bigint[]), cast(:w_top_up_amount as bigint[]), cast(:w_top_up_order as uuid[]),
   cast(:w_top_up_not_before as timestamptz[]), cast(:w_next_change_at as timestamptz[]),
@@ -251,8 +252,8 @@ select * from unnest(cast(:w_wallet_id as bigint[]), cast(:w_credits as bigint[]
   cast(:w_changed_at as timestamptz[]), cast(:w_low_told_at as timestamptz[]),
   cast(:w_exhausted_told_at as timestamptz[]))
 on conflict (wallet_id) do update set credits = excluded.credits, debits = excluded.debits, held = excluded.held,
-  earmarked = excluded.earmarked, debt = excluded.debt, credit_limit = excluded.credit_limit, status = excluded.status,
-  plan = excluded.plan, low_balance = excluded.low_balance,
+  earmarked = excluded.earmarked, debt = excluded.debt, clawback_debt = excluded.clawback_debt,
+  credit_limit = excluded.credit_limit, status = excluded.status, plan = excluded.plan, low_balance = excluded.low_balance,
   top_up_below = excluded.top_up_below, top_up_amount = excluded.top_up_amount, top_up_order = excluded.top_up_order,
   top_up_not_before = excluded.top_up_not_before, next_change_at = excluded.next_change_at,
   last_seq = excluded.last_seq, head_hash = excluded.head_hash, changed_at = excluded.changed_at,

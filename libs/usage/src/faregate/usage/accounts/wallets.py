@@ -167,7 +167,7 @@ def _set_top_up(wallet: WalletState, rule: tuple[Decimal, Decimal] | None) -> No
 
 
 def _set_limit(wallet: WalletState, limit: int) -> None:
-    used = limit - wallet.credit_limit + wallet.free
+    used = limit - wallet.credit_limit + wallet.free + wallet.clawback_debt
     if used < 0:
         raise InvalidError(
             f"credit_limit must be at least {to_credits(limit - used).normalize():f}: this much of it is owed or held",

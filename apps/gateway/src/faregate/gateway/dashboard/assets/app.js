@@ -13,6 +13,7 @@ const PAGES = {
   insights: ["analytics:read", "look", () => import("./page_insights.js")],
   wallets: ["wallets:read", "operate", () => import("./page_wallets.js")],
   organizations: ["wallets:read", "operate", () => import("./page_organizations.js")],
+  payments: ["wallets:read", "operate", () => import("./page_payments.js")],
   holds: ["wallets:read", "operate", () => import("./page_lists.js")],
   closes: ["wallets:read", "operate", () => import("./page_closes.js")],
   features: ["usage:read", "operate", () => import("./page_definitions.js")],

@@ -9,7 +9,7 @@ import { link, params, path } from "./state.js";
 import { saveButton, table } from "./tables.js";
 import { t } from "./texts.js";
 
-const EVENTS = ["credits.low", "credits.exhausted", "hold.expired", "settlement.completed", "settlement.shortfall", "usage.alert", "price.missing"];
+const EVENTS = ["credits.low", "credits.exhausted", "hold.expired", "settlement.completed", "settlement.shortfall", "usage.alert", "price.missing", "top_up.declined", "payment.reversed"];
 const at = (row) => `/api/webhooks/${row.id}`;
 const state = (row) => (row.disabled_at ? "disabled" : row.failing_since ? "failing" : "working");
 const told = (row) => badge({ disabled: "bad", failing: "warn", working: "good" }[state(row)], t(`hook_${state(row)}`));

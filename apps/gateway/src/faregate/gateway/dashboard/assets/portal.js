@@ -8,12 +8,15 @@ import { change, onNavigate, params, zone } from "./state.js";
 import { saveButton, statementLines, table } from "./tables.js";
 import { t } from "./texts.js";
 
-const token = location.hash.slice(1);
+// The secret of the link is in the part of the address that is not sent, and waits in the tab while the visitor pays elsewhere.
+const token = location.hash.slice(1) || sessionStorage.getItem(location.pathname) || "";
+sessionStorage.removeItem(location.pathname);
 const root = () => document.getElementById("app");
 let me = null;
 
 async function start() {
   setBearer(token);
+  if (!location.hash && token) history.replaceState({}, "", `${location.pathname}${location.search}#${token}`);
   try {
     me = (await call("GET", "/api/portal/me", { bare: true })).data;
   } catch (error) {
@@ -42,16 +45,26 @@ async function render() {
   const days = { "7": 7, "30": 30, "90": 90 }[params().get("days")] || 30;
   const tomorrow = fmt.addDays(fmt.today(), 1);
   const asked = { startDate: fmt.addDays(tomorrow, -days), endDate: tomorrow, timezone: zone(), by };
-  const [usage, uses, limits, grants, statement] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton(true)));
+  const [payments, usage, uses, limits, grants, statement] = [0, 1, 2, 3, 4, 5].map(() => h("section", { className: "card" }, skeleton(true)));
   const dimensions = ["feature", "model", ...(me.owner_id.startsWith("org:") ? ["user"] : [])].filter((each) => !me.hidden.includes(`${each}s`));
   const select = (label, name, value, all) => h("label", {}, label, h("select", { onchange: (event) => change({ [name]: event.target.value }) }, all.map(([key, text]) => h("option", { value: key, selected: key === value }, text))));
   const main = h("main", { id: "main", "aria-busy": "true" }, h("div", { className: "head" }, h("h1", {}, me.title), h("span", { className: "fill" }), h("span", { className: "fresh" }, t("portal_until", { time: fmt.time(me.link_expires_at) }))),
     h("ul", { className: "tiles" }, [["free", me.credits], ["balance", me.balance], ["held", me.held]].map(([name, value]) => h("li", {}, h("div", { className: "tile" }, h("span", { className: "label" }, t(name)), h("span", { className: "value", "data-own": name }, fmt.credits(value)), me.plan && name === "free" && h("span", { className: "note" }, `${t("plan")}: ${me.plan}`))))),
     h("div", { className: "bar", role: "search", "aria-label": t("filters") }, select(t("range"), "days", String(days), [["7", t("range_7d")], ["30", t("range_30d")], ["90", t("range_90d")]]), dimensions.length > 1 && select(t("by"), "by", by, dimensions.map((each) => [each, t(`by_${each}`)])), h("label", {}, t("zone"), h("input", { value: zone(), onchange: (event) => change({ tz: event.target.value }) }))),
-    usage, uses, limits, grants, statement);
+    payments, usage, uses, limits, grants, statement);
   fill(root(), main);
-  await Promise.all([showUsage(usage, asked, statement), showUses(uses), showLimits(limits), showGrants(grants)]);
+  await Promise.all([buying(payments, grants), showUsage(usage, asked, statement), showUses(uses), showLimits(limits), showGrants(grants)]);
   main.ariaBusy = "false";
+}
+
+async function buying(place, grants) {
+  const { showPayments } = await import("./portal_payments.js");
+  const leave = (url) => { sessionStorage.setItem(location.pathname, token); location.assign(url); };
+  await showPayments(place, { leave, paidFor: async () => {
+    me = (await get("/api/portal/me")).data;
+    for (const [name, value] of [["free", me.credits], ["balance", me.balance]]) document.querySelector(`[data-own="${name}"]`).textContent = fmt.credits(value);
+    await showGrants(grants);
+  } });
 }
 
 async function showUsage(place, asked, statement) {

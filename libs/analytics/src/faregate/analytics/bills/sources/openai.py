@@ -27,7 +27,7 @@ from faregate.wire import exact_json
 __all__ = ["openai_lines"]
 
 _PROVIDER = "openai"
-_TYPES = {"input": INPUT, "cached input": CACHE_READ, "output": OUTPUT}
+_TIERS = frozenset({"batch", "flex", "priority", "audio", "text", "image"})
 _DETAILS = ("project_id", "user_id", "api_key_id", "batch", "service_tier")
 
 
@@ -77,17 +77,27 @@ def _cost_line(
     item = optional(fields, "line_item", line=number)
     if item is None:
         raise UnreadableBillError("line_item is missing; export the costs with group_by=line_item", line=number)
-    name, _, kind = item.rpartition(", ")
-    token_type = _TYPES.get(kind.strip().lower())
+    model, token_type, tier = _told_by(item)
     return BillLine(
         number,
         _PROVIDER,
         *period,
-        model=name if token_type is not None else item,
+        model=model,
         token_type=token_type,
         cost_usd=cost,
-        detail=joined([optional(fields, "project_id", line=number)]),
+        detail=joined([optional(fields, "project_id", line=number), tier]),
     )
+
+
+def _told_by(item: str) -> tuple[str, str | None, str]:
+    """Return model, type of tokens and tier of a line item such as `gpt-4o-2024-08-06, cached input`."""
+    name, _, kind = item.rpartition(", ")
+    words = set(kind.lower().split())
+    tier = " ".join(sorted(words & _TIERS))
+    for token_type, needed in ((CACHE_READ, {"cached", "input"}), (INPUT, {"input"}), (OUTPUT, {"output"})):
+        if name and words - _TIERS == needed:
+            return name, token_type, tier
+    return item, None, ""
 
 
 def _usage_line(fields: Fields, number: int, period: tuple[datetime, datetime]) -> BillLine:
@@ -95,10 +105,11 @@ def _usage_line(fields: Fields, number: int, period: tuple[datetime, datetime]) 
     if model is None:
         raise UnreadableBillError("model is missing; export the usage with group_by=model", line=number)
     cached = count(fields, "input_cached_tokens", line=number)
-    sent = count(fields, "input_tokens", line=number)
+    sent = sum(count(fields, name, line=number) for name in ("input_tokens", "input_audio_tokens"))
+    made = sum(count(fields, name, line=number) for name in ("output_tokens", "output_audio_tokens"))
     if cached > sent:
         raise UnreadableBillError("input_cached_tokens is more than input_tokens", line=number)
-    tokens = {INPUT: sent - cached, CACHE_READ: cached, OUTPUT: count(fields, "output_tokens", line=number)}
+    tokens = {INPUT: sent - cached, CACHE_READ: cached, OUTPUT: made}
     details = [str(fields[name]) if fields.get(name) is not None else None for name in _DETAILS]
     return BillLine(
         number,

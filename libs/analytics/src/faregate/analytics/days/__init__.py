@@ -1,0 +1,1 @@
+"""Export of the BI views as Parquet, by day."""

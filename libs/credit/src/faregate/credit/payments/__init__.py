@@ -1,0 +1,1 @@
+"""Purchases of credits through Stripe: checkout, webhooks, refunds, disputes."""
