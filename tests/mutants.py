@@ -20,6 +20,8 @@ CREDIT = "libs/credit/src/faregate/credit"
 MIGRATIONS = "libs/core/src/faregate/core/migrations/versions"
 SCENARIOS = "tests/credit/test_scenarios.py"
 CONTENTION = "tests/credit/test_contention.py"
+PAYMENTS = "tests/credit/test_payment_orders.py"
+PAYMENT_RULES = "tests/credit/test_payment_rules.py"
 CHAIN = "tests/credit/test_chain.py"
 VERIFY = "tests/credit/test_verify.py"
 CLOSES = "tests/credit/test_closes.py"
@@ -124,7 +126,7 @@ MUTANTS = [
     Mutant(
         "a settlement goes below zero",
         f"{CREDIT}/ledger/settlement.py",
-        "chargeable = min(amount, max(0, wallet.free_for(charge.feature_key)))",
+        "chargeable = min(amount, max(reserved.amount, wallet.free_for(charge.feature_key)))",
         "chargeable = amount",
         SCENARIOS,
         "test_4_ and pure",
@@ -216,6 +218,30 @@ MUTANTS = [
         "return data",
         CHAIN,
         "neighbour",
+    ),
+    Mutant(
+        "a refund adds to those before it",
+        f"{CREDIT}/payments/rules.py",
+        "refunded=max(one.refunded, other.refunded)",
+        "refunded=one.refunded + other.refunded",
+        PAYMENT_RULES,
+        "cumulative or join",
+    ),
+    Mutant(
+        "a claw-back forgets the steps before it",
+        f"{CREDIT}/ledger/clawbacks.py",
+        "filling.amount - position.voided) - position.total",
+        "filling.amount - position.voided)",
+        PAYMENTS,
+        "any_order",
+    ),
+    Mutant(
+        "a hold loses to a claw-back",
+        f"{CREDIT}/ledger/settlement.py",
+        "max(reserved.amount, wallet.free_for(charge.feature_key))",
+        "max(0, wallet.free_for(charge.feature_key))",
+        PAYMENTS,
+        "hold_had_set_aside",
     ),
     Mutant(
         "verify trusts the hashes",

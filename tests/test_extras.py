@@ -44,6 +44,16 @@ from faregate.gateway.main import from_environment
 with TestClient(from_environment()) as http:
     print(http.get("/readyz").status_code)
 """
+GRAPHQL = """
+from starlette.testclient import TestClient
+from faregate.gateway.main import from_environment
+with TestClient(from_environment()) as http:
+    headers = {"x-server-api-key": "a-key-of-16-letters-or-more"}
+    answer = http.post("/graphql", json={"query": "{ caller { userId } }"}, headers=headers).json()
+if "errors" in answer:
+    raise SystemExit(answer["errors"][0]["message"])
+print(answer["data"])
+"""
 SETTLE = """
 import asyncio
 from faregate.core import load_settings
@@ -190,6 +200,13 @@ def test_rabbitmq_publishes_to_a_broker(install: Install, database_url: str, bro
     assert (_last(done), done.returncode) == ("RabbitTransport", 0), done.stderr
 
 
+def test_graphql_adds_to_the_gateway(install: Install, database_url: str) -> None:
+    settings = {"FAREGATE_DATABASE_URL": database_url, "FAREGATE_SERVER_API_KEY": "a-key-of-16-letters-or-more"}
+    done = _run(install("gateway,graphql"), GRAPHQL, **settings)
+
+    assert (_last(done), done.returncode) == ("{'caller': {'userId': None}}", 0), done.stderr
+
+
 def test_redis_and_otel_add_to_the_gateway(install: Install, database_url: str) -> None:
     """The gateway also serves while Redis and the collector are away."""
     settings = {"FAREGATE_DATABASE_URL": database_url, **NO_REDIS, **NO_COLLECTOR}
@@ -238,6 +255,7 @@ def test_a_command_that_needs_more_says_which_extra(
         ("client", CHARGE, {"FAREGATE_DATABASE_URL": "", "FAREGATE_DATA_DIR": "/nonexistent/faregate"}, "embedded"),
         ("gateway", GATEWAY, NO_REDIS, "redis"),
         ("gateway", GATEWAY, NO_COLLECTOR, "otel"),
+        ("gateway", GRAPHQL, {"FAREGATE_SERVER_API_KEY": "a-key-of-16-letters-or-more"}, "graphql"),
     ],
 )
 def test_what_needs_an_extra_names_it(

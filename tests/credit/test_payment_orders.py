@@ -69,6 +69,7 @@ async def run(orders: int, *, raw: int, seed: int = 1) -> Counter[str]:
         for place in order:
             payments.deliver(received(bodies[place]) if bodies else rest[place])
         assert payments.wallet.balance == pool_balance, order
+        assert payments.wallet.debt == payments.wallet.clawback_debt == 0
         assert payments.lost() == 0
         assert payments.keys_are_unique()
         counts["orders"] += 1

@@ -1,7 +1,9 @@
 """The GraphQL explorer in a browser: it asks with the session of the dashboard, completes and describes, and loads nothing else."""
 
 import json
+from importlib.resources import files
 
+import pytest
 from playwright.async_api import expect
 
 from support.apps import KEY
@@ -54,4 +56,25 @@ async def test_the_explorer_completes_and_describes_with_a_key(desk: Desk) -> No
     await query.press("Control+Enter")
     await expect(page.get_by_role("status")).to_contain_text("400 · ")
     desk.problems.clear()  # the browser reports the refused request
+    await page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_explorer_has_no_serious_barrier_and_fits_a_phone(desk: Desk, scheme: str) -> None:
+    await desk.signed_in()
+    page = await desk.page(
+        storage_state={"cookies": desk.cookies},
+        color_scheme=scheme,
+        viewport={"width": 320, "height": 700},
+        bypass_csp=True,
+    )
+    await page.goto(f"{desk.url}/graphql/explorer")
+    await expect(page.locator("body[data-ready=true]")).to_be_visible()
+    await page.get_by_role("button", name="Run").click()
+    await expect(page.get_by_role("status")).to_contain_text("200 · ")
+    await page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    violations = await page.evaluate("axe.run().then((result) => result.violations)")
+
+    assert [f"{v['id']} {v['nodes'][0]['target']}" for v in violations if v["impact"] in {"serious", "critical"}] == []
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     await page.context.close()

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes, queries
 from pytest_mock import MockerFixture
 
+from faregate.analytics.question.filters import Question
+from faregate.analytics.values import UsageMetrics
+from faregate.core.db.partitions import Month
 from faregate.core.errors import ConfigurationError
 from faregate.gateway.controllers.graphql import GraphqlController
 from faregate.gateway.errors import STATUS
@@ -366,6 +369,27 @@ async def test_the_limits_on_cost_and_time_are_settings(database_url: str) -> No
     assert (dear.status, dear.body["errors"][0]["extensions"]["cost"], cheap.status) == (400, 46, 200)
     assert (late.status, codes(late)) == (503, {"": "unavailable"})
     assert "did not finish within" in late.body["errors"][0]["message"]
+
+
+async def test_an_answer_that_archived_facts_are_missing_from_says_so(gateway: Gateway, mocker: MockerFixture) -> None:
+    questions = gateway.container.questions()
+    answered = questions.metrics
+
+    async def metrics(question: Question, *, exact: bool = False) -> UsageMetrics:
+        question.omissions.add([Month(2025, 3)])
+        return await answered(question, exact=exact)
+
+    mocker.patch.object(questions, "metrics", side_effect=metrics)
+    answer = await ask(gateway, "{ analytics { metrics(exact: true) { totalRequests } } }")
+    refused = await ask(gateway, "{ analytics(complete: true) { metrics(exact: true) { totalRequests } } }")
+
+    assert answer.body["extensions"]["archived"] == [
+        {
+            "archivedBefore": "2025-04-01T00:00:00Z",
+            "note": "single facts before 2025-04-01 are archived and not in this answer",
+        }
+    ]
+    assert codes(refused) == {"analytics.metrics": "invalid"}
 
 
 async def test_a_defect_is_logged_and_tells_nothing(gateway: Gateway, mocker: MockerFixture) -> None:
