@@ -1,5 +1,6 @@
 """Rules of reports: due times, periods, numbers, pages."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from faregate.analytics.answers.service import ComparedPeriod
 from faregate.analytics.question.filters import Filters, TimeRange
 from faregate.analytics.question.range_before import range_before
 from faregate.analytics.reports.checking import check_report
+from faregate.analytics.reports.content import html
 from faregate.analytics.reports.content.charts import bars_png, bars_svg
 from faregate.analytics.reports.content.figures import ReportFigures
 from faregate.analytics.reports.content.html import html_of
@@ -23,7 +25,7 @@ from faregate.analytics.reports.repository import delivery_id_of, message_id_of
 from faregate.analytics.reports.schedule import last_due, next_due, period_before, period_of_day
 from faregate.analytics.reports.values import ReportKind, ReportScope, ReportSpec
 from faregate.analytics.values import Breakdown, Measures, Point, TopUser, UsageMetrics
-from faregate.core.errors import InvalidError
+from faregate.core.errors import InvalidError, MissingExtraError
 from faregate.core.values.time_zones import known_time_zones, time_zone
 from faregate.wire.ids import new_uuid7
 
@@ -237,6 +239,17 @@ def test_a_chart_has_a_bar_for_each_value_and_no_text() -> None:
     assert "<text" not in svg
     assert bars_png([1, 2, 3])[:8] == b"\x89PNG\r\n\x1a\n"
     assert bars_svg([]).count("<rect") == 0
+
+
+@pytest.mark.parametrize("missing", ["mrml", "css_inline", "resvg_py"])
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    html._inliner.cache_clear()
+    page = page_of(figures())
+
+    with pytest.raises(MissingExtraError, match=r"faregate\[reports\]"):
+        bars_png(page.chart.values)
+        html_of(page, footer="", unsubscribe=None, link=None)
 
 
 def test_without_use_the_mail_says_so_and_has_no_chart() -> None:

@@ -39,6 +39,8 @@ async def test_reports_are_set_previewed_tested_and_removed_on_the_command_line(
         noted = await type_("reports", "bounce", message_id, "550 gone")
         resumed = await type_("reports", "resume", "team/day")
         one = exact_json.loads((await type_("reports", "show", "team/day", "-o", "json")).out.encode())
+        checked = exact_json.loads((await type_("doctor", "-o", "json")).out.encode())
+        without = await run_command("doctor", "-o", "json", FAREGATE_DATABASE_URL=database_url)
         removed = await type_("reports", "remove", "team/day")
         missing = await type_("reports", "show", "team/day")
 
@@ -61,5 +63,9 @@ async def test_reports_are_set_previewed_tested_and_removed_on_the_command_line(
     assert "team/day: bounced" in noted.out
     assert "is sent to ops@example.com" in resumed.out
     assert (one["kind"], one["files"], one["recipients"][0]["state"]) == ("daily", ["csv"], "active")
+    assert next(each["detail"] for each in checked if each["name"] == "reports").startswith("1 active reports; no link")
+    assert next(each["fix"] for each in exact_json.loads(without.out.encode()) if each["name"] == "reports") == (
+        "set FAREGATE_SMTP_URL for the workers"
+    )
     assert "is deleted" in removed.out
     assert "`faregate reports list`" in missing.err

@@ -173,3 +173,22 @@ async def test_suspended_recipients_are_resumed(gateway: Gateway) -> None:
     other = await gateway.post("/api/reports/team/resume", {"address": "other@example.com"})
     resumed = await gateway.post("/api/reports/team/resume", {})
     assert [answer.data["recipients"][0]["state"] for answer in (other, resumed)] == ["suspended", "active"]
+
+
+async def test_an_erasure_reaches_reports_recipients_and_mails(gateway: Gateway) -> None:
+    await gateway.put("/api/wallets/ada", {"email": "Ada@example.com"})
+    await gateway.put("/api/reports/team", {**WEEKLY, "recipients": ["ops@example.com", "ada@example.com"]})
+    await gateway.put("/api/reports/own", {**WEEKLY, "scope": "user", "owner": "ada"})
+    made = (await gateway.post("/api/reports/team/test", {"address": "ada@example.com"})).data
+    other = (await gateway.post("/api/reports/team/test", {"address": "ops@example.com"})).data
+    for each in (made, other):
+        await gateway.post("/api/report-bounces", {"message_id": f"report-{each['id']}@x", "reason": "no ada@example.com here"})  # fmt: skip
+    exported = await gateway.call("GET", "/api/privacy/export?user_id=ada", raw=True)
+    await gateway.post("/api/privacy/erase", {"user_id": "ada"})
+    mails = (await gateway.get("/api/reports/team/deliveries")).data
+
+    assert exported.status == 200
+    assert [each["address"] for each in (await gateway.get("/api/reports/team")).data["recipients"]] == ["ops@example.com"]  # fmt: skip
+    assert [mail["address"] for mail in mails] == ["ops@example.com"]
+    assert "ada" not in str(mails[0]["last_error"])
+    assert (await gateway.get("/api/reports/own")).status == 404

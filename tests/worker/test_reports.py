@@ -29,7 +29,7 @@ from support.apps import KEY, open_gateway, settings_for
 from support.docs import Page
 from support.processes import command_path, start_command
 from support.receivers import MailServer, mail_server
-from support.reporting import WEEKLY, Office, fortnight, open_office
+from support.reporting import MONDAY, WEEKLY, Office, fortnight, open_office
 from support.servers import require_program
 from support.serving import serving
 
@@ -269,6 +269,19 @@ async def test_several_workers_send_each_mail_once(office: Office, post: MailSer
 
     assert (sum(queued), sum(sent)) == (20, 20)
     assert sorted(to for recipients, _ in post.mails for to in recipients) == sorted(f"a{n}@b.example" for n in range(20))  # fmt: skip
+
+
+async def test_a_change_at_the_last_moment_loses_no_report(office: Office, post: MailServer) -> None:
+    """Between the time at which a report is due and that at which a worker queues it. Another hour is another schedule."""
+    await office.service.put(WEEKLY)
+    office.clock.advance(minutes=1)
+    await office.service.put(replace(WEEKLY, recipients=("new@example.com",)))
+
+    assert await office.run() == 1
+    assert post.mails[0][0] == ["new@example.com"]
+
+    changed = await office.service.put(replace(WEEKLY, hour=9))
+    assert changed.next_at == MONDAY.replace(hour=9, minute=0)
 
 
 async def test_after_a_standstill_only_the_latest_report_is_sent(office: Office, post: MailServer) -> None:

@@ -50,6 +50,7 @@ app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
 app.command("faregate.benchmarks.commands.otlp:otlp", help="Record spans of OpenTelemetry, by HTTP.")
 app.command("faregate.benchmarks.commands.usage:queries", help="Time the dashboard's questions over a month.")
+app.command("faregate.benchmarks.commands.reports:reports", help="Mail the weekly reports of many tenants.")
 app.command("faregate.benchmarks.commands.export:export", help="Export events, compared with psql.")
 app.command(
     "faregate.benchmarks.commands.insights:insights",

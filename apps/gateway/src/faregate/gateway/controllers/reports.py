@@ -33,6 +33,9 @@ from faregate.gateway.security.auth import Scope
 __all__ = ["ReportsController"]
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_AT_ONCE = 4
+"""Composing a report takes a while of a processor."""
+
 _PAGE_HEADERS = {
     "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
     "cache-control": "no-store",
@@ -102,6 +105,7 @@ class ReportsController(Controller):
         "/api/reports/{name}/preview",
         scope=Scope.ANALYTICS_READ,
         answer=ReportPreviewAnswer,
+        concurrency=_AT_ONCE,
         personal=Personal.IDS,
         errors=(UnknownReportError, MissingExtraError),
         audit=Audit.PERSONAL,
@@ -115,6 +119,7 @@ class ReportsController(Controller):
         "/api/reports/{name}/page",
         scope=Scope.ANALYTICS_READ,
         produces=("text/html",),
+        concurrency=_AT_ONCE,
         personal=Personal.IDS,
         errors=(UnknownReportError, MissingExtraError),
         audit=Audit.PERSONAL,
@@ -129,6 +134,7 @@ class ReportsController(Controller):
         "/api/reports/{name}/file",
         scope=Scope.ANALYTICS_READ,
         produces=(_XLSX, "text/csv", "application/pdf"),
+        concurrency=_AT_ONCE,
         personal=Personal.IDS,
         errors=(UnknownReportError, InvalidError, MissingExtraError),
         audit=Audit.PERSONAL,

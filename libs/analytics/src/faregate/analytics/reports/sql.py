@@ -33,11 +33,16 @@ d.last_error
 """
 _FIELDS = "kind, scope, subject_id, filters, timezone, hour, weekday, month_day, files, active, next_at, updated_at"
 
+_TIMES = ("kind", "timezone", "hour", "weekday", "month_day")
+"""While these stay as they are, a report that is due and not queued yet stays due."""
+
 REPORT_PUT = f"""
-insert into faregate.report_subscription (name, {_FIELDS})
+insert into faregate.report_subscription as r (name, {_FIELDS})
 values (:name, :kind, :scope, cast(:subject_id as bigint), cast(:filters as text)::jsonb, :timezone, :hour, :weekday, :month_day,
   cast(:files as text[]), :active, cast(:next_at as timestamptz), :now)
-on conflict (name) do update set {", ".join(f"{name} = excluded.{name}" for name in _FIELDS.split(", "))}
+on conflict (name) do update set {", ".join(f"{name} = excluded.{name}" for name in _FIELDS.split(", ") if name != "next_at")},
+  next_at = case when excluded.active and r.active and ({", ".join(f"r.{name}" for name in _TIMES)})
+    = ({", ".join(f"excluded.{name}" for name in _TIMES)}) then r.next_at else excluded.next_at end
 """  # noqa: S608
 
 RECIPIENTS_PUT = """

@@ -14,6 +14,7 @@ from faregate.cli.commands.operations.findings import (
     look_at_key_set,
     look_at_names,
     look_at_redis,
+    look_at_reports,
     look_at_security,
 )
 from faregate.cli.shared.deployment import database_name, require_database
@@ -75,7 +76,9 @@ async def _look_at_database(settings: Settings, database: Database) -> list[Find
     if not found[0].ok:
         return found
     clock = await _try("clock", lambda: _clock(database), "set up NTP on this machine and the database's")
-    return [*found, clock, await _migrations(database)]
+    migrations = await _migrations(database)
+    reports = await look_at_reports(settings, database) if migrations.ok else []
+    return [*found, clock, migrations, *reports]
 
 
 async def _try(name: str, check: Callable[[], Awaitable[str]], fix: str | None = None) -> Finding:

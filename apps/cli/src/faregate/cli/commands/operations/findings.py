@@ -1,17 +1,22 @@
-"""Checks of `faregate doctor` on the gateway's security and Redis."""
+"""Checks of `faregate doctor` on security, Redis and reports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.webhooks.special_addresses import SNAPSHOT
 
 if TYPE_CHECKING:
+    from faregate.core.db.database import Database
     from faregate.core.settings import Settings
 
-__all__ = ["Finding", "look_at_key_set", "look_at_names", "look_at_redis", "look_at_security"]
+__all__ = ["Finding", "look_at_key_set", "look_at_names", "look_at_redis", "look_at_reports", "look_at_security"]
+
+_REPORTS_READ = 1000
+_REPORT_MODULES = ("mrml", "css_inline", "resvg_py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,26 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
     finally:
         await client.aclose()
     return [Finding("redis", ok=True, detail="answers")]
+
+
+async def look_at_reports(settings: Settings, database: Database) -> list[Finding]:
+    """Return whether reports can be mailed, if there are active ones."""
+    from faregate.analytics.reports.repository import ReportRepository
+
+    async with database.transaction(read_only=True) as session:
+        found = await ReportRepository(database).subscriptions(session, limit=_REPORTS_READ)
+    active = sum(each.next_at is not None for each in found)
+    if not active:
+        return []
+    missing = [name for name in _REPORT_MODULES if find_spec(name) is None]
+    if missing:
+        detail = f"{active} active reports, and {missing[0]} is not installed"
+        return [Finding("reports", ok=False, detail=detail, fix='pip install "faregate[reports]"')]
+    if settings.smtp_url is None:
+        detail = f"{active} active reports, and no mail server"
+        return [Finding("reports", ok=False, detail=detail, fix="set FAREGATE_SMTP_URL for the workers")]
+    links = "one-click unsubscribing" if settings.public_url else "no link to unsubscribe without FAREGATE_PUBLIC_URL"
+    return [Finding("reports", ok=True, detail=f"{active} active reports; {links}")]
 
 
 def _tokens(settings: Settings) -> Finding:

@@ -85,10 +85,13 @@ async function report(main, name, writes) {
 async function mail(place, name, day) {
   try {
     const { data } = await get(`${at(name)}/preview`, { day });
+    const frame = h("iframe", { src: address(`${at(name)}/page`, { day }), title: t("mail_shown"), width: "100%", height: "900", sandbox: "", frameborder: "0" });
+    const drawn = new Promise((resolve) => frame.addEventListener("load", resolve));
     const files = FILES.map((format) => button(format.toUpperCase(), () => file(name, day, format)));
     fill(place, facts([[t("subject_of_mail"), data.subject], [t("report_files"), data.files.map((each) => each.name).join(", ") || "—"]]),
       h("div", { className: "actions" }, files, button(t("mail_as_text"), () => dialog(t("mail_as_text"), () => h("pre", { tabindex: "0" }, data.text)))),
-      h("iframe", { src: address(`${at(name)}/page`, { day }), title: t("mail_shown"), width: "100%", height: "900", sandbox: "", frameborder: "0" }));
+      frame);
+    await drawn;
   } catch (error) { fill(place, problem(error, () => mail(place, name, day))); }
 }
 
