@@ -39,9 +39,10 @@ order by 1, 2
 _OWN = {
     *("subject.external_id", "subject.email", "api_key.created_by", "webhook_endpoint.created_by", "feature.access"),
     *("definition.actor", "price_override.actor", "usage_correction.actor", "quota.emails"),
+    *("report_recipient.address", "report_delivery.address"),
     *(f"feature_log.{name}" for name in ("email", "email_index", "payload", "response", "params", "query")),
 }
-"""Columns that hold only the person or the person's own data; `live` and `administer` fill them by the API."""
+"""Columns that hold only the person or the person's own data; `live` and `administer` fill them by the API, or `_EXTRA`."""
 
 _PLANTED = {
     "text": "concat_ws(' ', {column}, '{words}')",
@@ -115,6 +116,14 @@ _EXTRA = (
       from faregate.objective_alert""",
     """insert into faregate.alert_delivery (alert_id, channel, next_at) select alert_id, 'log', now()
       from faregate.quota_alert on conflict do nothing""",
+    """insert into faregate.bill_import (import_id, source, provider, lines, known, replaced)
+      values (gen_random_uuid(), 'openai-costs', 'openai', 1, 0, 0)""",
+    """insert into faregate.report_subscription (name, kind, scope, filters, timezone, hour, weekday, month_day, files, active)
+      values ('team', 'weekly', 'business', '{}', 'UTC', 7, 1, 1, '{}', true)""",
+    f"""insert into faregate.report_recipient (name, address, position, token)
+      values ('team', '{EMAIL}', 0, gen_random_uuid()), ('team', 'bela@example.com', 1, gen_random_uuid())""",
+    """insert into faregate.report_delivery (delivery_id, name, address, period_start, period_end, due_at, next_at)
+      select gen_random_uuid(), name, address, now(), now(), now(), now() from faregate.report_recipient""",
 )
 
 
@@ -166,7 +175,10 @@ _OF_OTHERS = """
 select t.tableoid, t.ctid from faregate.{table} t join faregate.subject s on s.subject_id = t.{column}
 where s.external_id = 'bela' order by t.ctid limit 1
 """
+_OF_OTHER_MAIL = f"select tableoid, ctid from faregate.{{table}} where address <> '{EMAIL}' limit 1"
 _OTHERS = {
+    "report_recipient": _OF_OTHER_MAIL,
+    "report_delivery": _OF_OTHER_MAIL,
     "charge": _OF_OTHERS.replace("{column}", "subject_id"),
     "usage_event": _OF_OTHERS.replace("{column}", "subject_id"),
     "feature_log": _OF_OTHERS.replace("{column}", "subject_id"),
