@@ -53,6 +53,7 @@ _PLANTED = {
 
 _ODD = {
     "anomaly.verdict_by": "'user:{id}'",
+    "bill_import.actor": "'user:{id}'",
     "budget.emails": "array['{email}']",
     "feedback.tags": "array['{words}']",
     "credit_grant.actor": "'user:{id}'",

@@ -69,5 +69,7 @@ def _show(found: Sequence[Change], output: str, *, passed: bool) -> None:
 
 
 def _commit() -> str:
-    done = subprocess.run(["/usr/bin/env", "git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["/usr/bin/env", "git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or "unknown"
