@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from faregate.benchmarks.history import Change, Entry, changes, keep, read
+from faregate.benchmarks.history import FigureChange, FigureEntry, changes, keep, read
 from faregate.core.errors import InvalidError
 
 
-def entry(**figures: float) -> Entry:
-    return Entry("abc123", "2026-11-29", "2 x AMD EPYC", figures)
+def entry(**figures: float) -> FigureEntry:
+    return FigureEntry("abc123", "2026-11-29", "2 x AMD EPYC", figures)
 
 
 def test_figure_is_compared_with_the_median_of_its_last_five_measurements() -> None:
@@ -20,7 +20,7 @@ def test_figure_is_compared_with_the_median_of_its_last_five_measurements() -> N
 
     (change,) = changes(history, entry(settle=1.9))
 
-    assert change == Change("settle", 2.0, 1.9)
+    assert change == FigureChange("settle", 2.0, 1.9)
     assert not change.is_slower(20)
     assert change.is_slower(4)
 
@@ -58,7 +58,7 @@ def test_history_of_this_repository_is_readable() -> None:
 def test_run_is_compared_and_kept(tmp_path: Path) -> None:
     """A figure far above what is possible in the history makes this run a slower one."""
     file = tmp_path / "history.jsonl"
-    keep(file, entry(**{"settle beside pgbench": 1e6}))
+    keep(file, FigureEntry("abc123", "2026-11-29", "2 x AMD EPYC", {"settle beside pgbench": 1e6}))
     command = [sys.executable, "-m", "faregate.cli", "bench", "compare", "--history", str(file), "--keep"]
     done = subprocess.run([*command, "--size", "600", "-o", "json"], capture_output=True, text=True, check=False)
 

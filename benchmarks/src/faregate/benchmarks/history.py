@@ -1,4 +1,4 @@
-"""History of figures, so that a slower commit shows. Pure but for its file."""
+"""History of measured figures, by which a slower commit shows."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,14 +9,14 @@ from typing import Any
 
 from faregate.core.errors import InvalidError
 
-__all__ = ["Change", "Entry", "changes", "keep", "read"]
+__all__ = ["FigureChange", "FigureEntry", "changes", "keep", "read"]
 
 _LOOKED_AT = 5
 """The last measurements that count: one alone may have been disturbed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FigureEntry:
     """The figures of one commit; each is a rate divided by that of a reference in the same run, so that more is faster and
     figures of different machines may be compared.
     """
@@ -28,7 +28,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FigureChange:
     """A figure now, beside the median of the last measurements; `before` is None for a figure that is new."""
 
     name: str
@@ -45,12 +45,12 @@ class Change:
         return self.ratio is not None and self.ratio < 1 - tolerance_percent / 100
 
 
-def changes(history: Sequence[Entry], now: Entry) -> list[Change]:
+def changes(history: Sequence[FigureEntry], now: FigureEntry) -> list[FigureChange]:
     """Return each figure of `now` beside the median of its last five measurements."""
-    return [Change(name, _median(_last(history, name)), figure) for name, figure in now.figures.items()]
+    return [FigureChange(name, _median(_last(history, name)), figure) for name, figure in now.figures.items()]
 
 
-def read(file: Path) -> list[Entry]:
+def read(file: Path) -> list[FigureEntry]:
     """Return the entries of a history, oldest first; a file that does not exist is an empty one.
 
     Raises:
@@ -60,21 +60,22 @@ def read(file: Path) -> list[Entry]:
     return [_entry(line, number) for number, line in enumerate(lines, 1)]
 
 
-def keep(file: Path, entry: Entry) -> None:
+def keep(file: Path, entry: FigureEntry) -> None:
     """Append an entry as one line of JSON."""
     with file.open("a") as history:
         history.write(json.dumps(asdict(entry), sort_keys=True) + "\n")
 
 
-def _entry(line: str, number: int) -> Entry:
+def _entry(line: str, number: int) -> FigureEntry:
     try:
-        found: dict[str, Any] = json.loads(line)
-        return Entry(**{**found, "figures": {name: float(value) for name, value in found["figures"].items()}})
+        found: Any = json.loads(line)
+        figures = {str(name): float(value) for name, value in found["figures"].items()}
+        return FigureEntry(found["commit"], found["measured_on"], found["cpu"], figures)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidError(f"line {number} of the history is no entry ({error}); remove it") from None
 
 
-def _last(history: Iterable[Entry], name: str) -> Sequence[float]:
+def _last(history: Iterable[FigureEntry], name: str) -> Sequence[float]:
     return [entry.figures[name] for entry in history if name in entry.figures][-_LOOKED_AT:]
 
 

@@ -27,7 +27,7 @@ async def measure_short(ground: Ground, *, wallets: int, size: int) -> Mapping[s
         size: number of settlements; thirty times as many events are recorded, and fifteen times as many exported.
     """
     settled = await measure_settlements(
-        ground, wallets=wallets, messages=size, workers=2, on_progress=lambda *_: None, clients=(8,), seconds=2
+        ground, wallets=wallets, messages=size, workers=2, on_progress=_unseen, clients=(8,), seconds=2
     )
     started = await measure_starts(ground, users=wallets, seconds=3, connections=50, processes=1)
     report, seconds, _ = await fill(ground.library.database(), 30 * size)
@@ -38,6 +38,10 @@ async def measure_short(ground: Ground, *, wallets: int, size: int) -> Mapping[s
         "record events beside raw COPY": copied / seconds * report.accepted / (30 * size),
         **await _exports(15 * size),
     }
+
+
+def _unseen(_what: str, _done: int) -> None:
+    """Show no progress: a short run is over soon."""
 
 
 async def _exports(rows: int) -> Mapping[str, float]:

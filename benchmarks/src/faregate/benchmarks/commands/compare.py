@@ -15,7 +15,7 @@ from faregate.core.clock import SystemClock
 from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
-    from faregate.benchmarks.history import Change
+    from faregate.benchmarks.history import FigureChange
 
 __all__ = ["compare"]
 
@@ -45,9 +45,13 @@ def compare(
             return await measure_short(ground, wallets=1_000, size=size), machine(ground)
 
     figures, on = event_loop.run(run())
-    now = kept.Entry(_commit(), SystemClock().now().strftime("%Y-%m-%d"), on["cpu"], _rounded(figures))
+    now = kept.FigureEntry(_commit(), SystemClock().now().strftime("%Y-%m-%d"), on["cpu"], _rounded(figures))
     found = kept.changes(earlier, now)
     slower = [change for change in found if change.is_slower(_TOLERANCE_PERCENT)]
+    if earlier and output != "json":
+        console.print(
+            f"{len(earlier)} measurements before, the last one on {earlier[-1].measured_on}: {earlier[-1].cpu}"
+        )
     _show(found, output, passed=not slower)
     if keep:
         kept.keep(history, now)
@@ -58,7 +62,7 @@ def _rounded(figures: Mapping[str, float]) -> Mapping[str, float]:
     return {name: round(figure, 3) for name, figure in figures.items()}
 
 
-def _show(found: Sequence[Change], output: str, *, passed: bool) -> None:
+def _show(found: Sequence[FigureChange], output: str, *, passed: bool) -> None:
     rows = [(change.name, change.before, change.now, change.ratio) for change in found]
     if output == "json":
         names = ("name", "before", "now", "ratio")
