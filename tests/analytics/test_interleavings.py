@@ -226,7 +226,7 @@ _LONG = settings.get_current_profile_name() == "long"
 
 
 @settings(
-    max_examples=60 if _LONG else 4,
+    max_examples=60 if _LONG else 2,
     deadline=None,
     derandomize=not _LONG,
     print_blob=True,

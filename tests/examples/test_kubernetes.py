@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate
 import pytest
-import yaml  # type: ignore[import-untyped]  # it comes with uvicorn
+import yaml  # it comes with uvicorn
 from starlette.applications import Starlette
 
 from faregate.cli.main import command_line

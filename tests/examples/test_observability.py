@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
-import yaml  # type: ignore[import-untyped]  # it comes with uvicorn
+import yaml  # it comes with uvicorn
 from pytest_mock import MockerFixture
 from starlette.routing import Route
 

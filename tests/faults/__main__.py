@@ -17,8 +17,8 @@ from faults.report import as_json, as_markdown
 
 FORMS: dict[str, dict[str, Any]] = {
     "smallest": {
-        "messages": 2400,
-        "crashes": 26,
+        "messages": 1200,
+        "crashes": 13,
         "postgres_crashes": 1,
         "broker_kills": 1,
         "mishaps": 2,

@@ -434,6 +434,13 @@ PLANTED = {
     insert into faregate.budget (name, scope, unit, amount, period, timezone, emails)
     select '{canary}', 'business', 'credits', 1, 'month', 'UTC', array[email] from faregate.subject
     where subject_id = {subject}""",
+    "bill_import": """
+    insert into faregate.bill_import (import_id, source, provider, file_name, lines, known, replaced, actor)
+    select gen_random_uuid(), 'openai-costs', 'openai', '{canary}', 1, 0, 0, 'user:{user}'""",
+    "report_subscription": """
+    insert into faregate.report_subscription (name, kind, scope, subject_id, filters, timezone, hour, weekday, month_day, files,
+      active)
+    values ('{canary}', 'weekly', 'user', {subject}, '{{}}', 'UTC', 7, 1, 1, '{{}}', true)""",
     "saved_view": """
     insert into faregate.saved_view (view_id, actor, subject_id, name, shared, state)
     values (gen_random_uuid(), 'user', {subject}, '{canary}', false, '{{}}')""",

@@ -72,7 +72,9 @@ async def tenant(cycles_server: CyclesServer) -> str:
 
 @pytest.fixture
 async def client(cycles_server: CyclesServer, tenant: str) -> AsyncIterator[AsyncCyclesClient]:
-    async with AsyncCyclesClient(CyclesConfig(cycles_server.url, KEY, tenant=tenant, retry_enabled=False)) as client:
+    patient = {"connect_timeout": 60, "read_timeout": 60}  # other tests may use the processors meanwhile
+    config = CyclesConfig(cycles_server.url, KEY, tenant=tenant, retry_enabled=False, **patient)
+    async with AsyncCyclesClient(config) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ from support.apps import Gateway
 
 
 async def test_no_case_violates_the_contract(tmp_path: Path) -> None:
-    more = ("--phases", "examples,fuzzing,stateful", "--max-time", "12", "--generation-deterministic")
+    more = ("--phases", "examples,fuzzing,stateful", "--max-time", "6", "--generation-deterministic")
     async with private_stack(tmp_path / "data", environment=ENVIRONMENT) as stack:
         fuzzed = await asyncio.to_thread(fuzz, stack, tmp_path, examples=3, more=more)
 

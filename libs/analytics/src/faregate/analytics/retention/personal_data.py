@@ -68,6 +68,11 @@ ANALYTICS_EXPORTS = {
       select name, scope, value, period from faregate.budget
       where exists (select from unnest(emails) as address where lower(address) = lower(:email)) order by name) t
     """,
+    "bill_import": """
+    select to_json(t)::text from (
+      select import_id, source, provider, file_name, lines, imported_at from faregate.bill_import
+      where actor = any(cast(:signatures as text[])) order by imported_at, import_id) t
+    """,
     "report_subscription": """
     select to_json(t)::text from (
       select name, kind, scope, filters, timezone, hour, weekday, month_day, files, active, next_at, updated_at
