@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it comes with uvicorn
+import yaml  # it comes with uvicorn
 
 from faregate.cli.main import COMMANDS
 from faregate.core.settings import Settings, load_settings, variable_name

@@ -72,8 +72,8 @@ async def tenant(cycles_server: CyclesServer) -> str:
 
 @pytest.fixture
 async def client(cycles_server: CyclesServer, tenant: str) -> AsyncIterator[AsyncCyclesClient]:
-    patient = {"connect_timeout": 60, "read_timeout": 60}  # other tests may use the processors meanwhile
-    config = CyclesConfig(cycles_server.url, KEY, tenant=tenant, retry_enabled=False, **patient)
+    config = CyclesConfig(cycles_server.url, KEY, tenant=tenant, retry_enabled=False)
+    config.connect_timeout = config.read_timeout = 60  # other tests may use the processors meanwhile
     async with AsyncCyclesClient(config) as client:
         yield client
 

@@ -20,7 +20,6 @@ from faregate.wire import exact_json
 from support.apps import Gateway
 from support.conformance import conforms, is_valid
 
-
 _SCHEMAS = Path(openapi_spec_validator.__file__).parent / "resources/schemas"
 SPECIFICATION = json.loads((_SCHEMAS / "v3.1/schema.json").read_text())
 

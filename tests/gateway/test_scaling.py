@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it comes with uvicorn
+import yaml  # it comes with uvicorn
 
 from faregate.core.clock import SystemClock
 from faregate.core.errors import EngineUnavailableError
