@@ -17,6 +17,8 @@ from faregate.core.db.migrate import upgrade
 
 __all__ = ["measure_short"]
 
+_ROUNDS = 3
+"""Short runs are easily disturbed: the best of some counts."""
 _FORMATS = (Format.CSV, Format.NDJSON, Format.PARQUET)
 
 
@@ -29,12 +31,14 @@ async def measure_short(ground: Ground, *, wallets: int, size: int) -> Mapping[s
     settled = await measure_settlements(
         ground, wallets=wallets, messages=size, workers=2, on_progress=_unseen, clients=(8,), seconds=2
     )
-    started = await measure_starts(ground, users=wallets, seconds=3, connections=50, processes=1)
+    started = [
+        await measure_starts(ground, users=wallets, seconds=3, connections=50, processes=1) for _ in range(_ROUNDS)
+    ]
     report, seconds, _ = await fill(ground.library.database(), 30 * size)
     copied = await copy_seconds(ground.library.database())
     return {
         "settle beside pgbench": settled.ratio,
-        "start beside a bare endpoint": started.ratio,
+        "start beside a bare endpoint": max(found.ratio for found in started),
         "record events beside raw COPY": copied / seconds * report.accepted / (30 * size),
         **await _exports(15 * size),
     }
@@ -51,8 +55,9 @@ async def _exports(rows: int) -> Mapping[str, float]:
         await upgrade(database)
         try:
             question = await fill_events(database, rows)
-            psql = min([await psql_seconds(database) for _ in range(3)])
-            found = [await measure_export(database, question, kind) for kind in _FORMATS]
+            psql = min([await psql_seconds(database) for _ in range(_ROUNDS)])
+            found = [await measure_export(database, question, kind) for kind in _FORMATS for _ in range(_ROUNDS)]
         finally:
             await database.close()
-    return {f"export {one.format.value} beside psql": psql / one.seconds for one in found}
+    fastest = {one.format: one.seconds for one in sorted(found, key=lambda one: one.seconds, reverse=True)}
+    return {f"export {kind.value} beside psql": psql / fastest[kind] for kind in _FORMATS}
