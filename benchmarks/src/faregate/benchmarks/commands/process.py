@@ -169,7 +169,7 @@ def _beside(one: ExportBeside) -> list[Row]:
     alone = f"p95; alone {one.health_alone_p95_ms:.1f}, longest {one.health_longest_ms:.1f}"
     return [
         (f"{one.format.value}: first byte ({whole})", one.first_byte_seconds * 1000, 1_000, "ms"),
-        (f"{one.format.value}: health answers meanwhile ({alone})", one.health_p95_ms, 50, "ms"),
+        (f"{one.format.value}: health answers meanwhile ({alone})", one.health_p95_ms, 10, "ms"),
     ]
 
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     Text,
-    UniqueConstraint,
     Uuid,
     text,
 )
@@ -26,11 +25,7 @@ from faregate.core.models import TableModel, created_at, moment
 
 __all__ = [
     "ChargeRow",
-    "CloseGrantRow",
-    "CloseRow",
-    "CloseWalletRow",
     "CreditGrantRow",
-    "GrantPaymentRow",
     "GrantSliceRow",
     "SpendLimitRow",
     "TopUpRow",
@@ -286,117 +281,3 @@ class VerifiedHeadRow(TableModel, table=True):
     remaining: int = Field(sa_column=_micros(None))
     grants: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     verified_at: datetime = Field(sa_column=created_at())
-
-
-class GrantPaymentRow(TableModel, table=True):
-    """A payment for a grant (positive), or one returned (negative), in cents; `number` is the close to which it belongs."""
-
-    __table_args__: Any = (
-        CheckConstraint("cents <> 0", name="moves"),
-        Index("grant_payment_open_idx", "paid_at", postgresql_where=text("number is null")),
-        Index("grant_payment_wallet_idx", "wallet_id"),
-    )
-
-    grant_id: UUID = Field(sa_column=Column(Uuid, ForeignKey(f"{SCHEMA}.credit_grant.grant_id"), primary_key=True))
-    key: str = Field(sa_column=Column(Text, primary_key=True))
-    wallet_id: int = Field(sa_column=_wallet_id())
-    cents: int = Field(sa_column=_micros(None))
-    paid_at: datetime = Field(sa_column=moment())
-    number: int | None = Field(sa_column=Column(Integer))
-    recorded_at: datetime = Field(sa_column=created_at())
-
-
-class CloseRow(TableModel, table=True):
-    """A closed month: its bounds and totals, credits as micro-credits and money as cents. Append-only.
-
-    Close 0 is the opening: everything that was posted before the first closed month.
-    """
-
-    __table_args__: Any = (UniqueConstraint("period"),)
-
-    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    period: str = Field(sa_column=Column(Text, nullable=False))
-    timezone: str = Field(sa_column=Column(Text, nullable=False))
-    since: datetime | None = Field(sa_column=moment(nullable=True))
-    until: datetime = Field(sa_column=moment())
-    closed_at: datetime = Field(sa_column=moment())
-    wallets: int = Field(sa_column=_micros(None))
-    transfers: int = Field(sa_column=_micros(None))
-    late: int = Field(sa_column=_micros(None))
-    unvalued: int = Field(sa_column=_micros(None))
-    opening: int = Field(sa_column=_micros(None))
-    granted: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    used: int = Field(sa_column=_micros(None))
-    used_on_limit: int = Field(sa_column=_micros(None))
-    expired: int = Field(sa_column=_micros(None))
-    voided: int = Field(sa_column=_micros(None))
-    refunded: int = Field(sa_column=_micros(None))
-    adjusted: int = Field(sa_column=_micros(None))
-    charged_back: int = Field(sa_column=_micros(None))
-    shortfall: int = Field(sa_column=_micros(None))
-    closing: int = Field(sa_column=_micros(None))
-    flows: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    received_cents: int = Field(sa_column=_micros(None))
-    repaid_cents: int = Field(sa_column=_micros(None))
-    revenue_cents: int = Field(sa_column=_micros(None))
-    breakage_cents: int = Field(sa_column=_micros(None))
-    forfeited_cents: int = Field(sa_column=_micros(None))
-    deferred_opening_cents: int = Field(sa_column=_micros(None))
-    deferred_closing_cents: int = Field(sa_column=_micros(None))
-
-
-class CloseWalletRow(TableModel, table=True):
-    """The transfers of one wallet that belong to a close, after `first_seq` up to `last_seq`, and their sums. Append-only.
-
-    A wallet that did not move has no row.
-    """
-
-    __table_args__: Any = (
-        CheckConstraint("first_seq >= 0 and last_seq > first_seq", name="range"),
-        Index("close_wallet_number_idx", "number", "wallet_id"),
-    )
-
-    wallet_id: int = Field(sa_column=_wallet_id(primary_key=True))
-    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    first_seq: int = Field(sa_column=_micros(None))
-    last_seq: int = Field(sa_column=_micros(None))
-    opening: int = Field(sa_column=_micros(None))
-    granted: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    used: int = Field(sa_column=_micros(None))
-    used_on_limit: int = Field(sa_column=_micros(None))
-    expired: int = Field(sa_column=_micros(None))
-    voided: int = Field(sa_column=_micros(None))
-    refunded: int = Field(sa_column=_micros(None))
-    adjusted: int = Field(sa_column=_micros(None))
-    charged_back: int = Field(sa_column=_micros(None))
-    shortfall: int = Field(sa_column=_micros(None))
-    closing: int = Field(sa_column=_micros(None))
-
-
-class CloseGrantRow(TableModel, table=True):
-    """What had become of a paid grant by a close, and of its price: sums since the grant began. Append-only.
-
-    A grant that did not change in the month has no row. `seq` is the last transfer of its wallet that is counted.
-    """
-
-    __table_args__: Any = (
-        CheckConstraint(
-            "paid_cents = revenue_cents + breakage_cents + forfeited_cents + deferred_cents", name="divided"
-        ),
-        Index("close_grant_number_idx", "number", "wallet_id"),
-        Index("close_grant_wallet_idx", "wallet_id", "grant_id", "number"),
-    )
-
-    grant_id: UUID = Field(primary_key=True)
-    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    wallet_id: int = Field(sa_column=_wallet_id())
-    seq: int = Field(sa_column=_micros(None))
-    granted: int = Field(sa_column=_micros(None))
-    used: int = Field(sa_column=_micros(None))
-    expired: int = Field(sa_column=_micros(None))
-    forfeited: int = Field(sa_column=_micros(None))
-    paid_cents: int = Field(sa_column=_micros(None))
-    revenue_cents: int = Field(sa_column=_micros(None))
-    breakage_cents: int = Field(sa_column=_micros(None))
-    forfeited_cents: int = Field(sa_column=_micros(None))
-    deferred_cents: int = Field(sa_column=_micros(None))

@@ -10,6 +10,7 @@ VERSION_TABLE = "alembic_version"
 
 _MODEL_MODULES = (
     "faregate.core.models",
+    "faregate.credit.closing.models",
     "faregate.credit.models",
     "faregate.credit.payments.models",
     "faregate.usage.models",

@@ -36,8 +36,8 @@ _MICROS = 10**6
 def prepare_all(maker: RowMaker, parsed: ParsedEvents) -> Sequence[Prepared | InvalidError]:
     """Return the row and the claims of each event of a call, or why it has none.
 
-    The events of a group are converted together, which takes half of the time. If one of them may be refused, they are
-    converted one by one, with the same result.
+    The events of a group are converted together, which is faster. If one of them may be refused, they are converted one by
+    one, with the same result.
     """
     made: dict[int, Prepared | InvalidError] = dict(parsed.errors)
     for group in parsed.groups:

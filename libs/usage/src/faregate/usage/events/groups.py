@@ -47,9 +47,6 @@ class ParsedEvents:
     others: Sequence[tuple[int, EventFields]]
     errors: Mapping[int, InvalidError]
 
-    def __len__(self) -> int:
-        return sum(map(len, self.groups)) + len(self.others) + len(self.errors)
-
     def values(self, field: str) -> Iterable[Any]:
         """Return the values of a field of all valid events; events without it may be left out."""
         columns = (group.columns[field] for group in self.groups if field in group.columns)
