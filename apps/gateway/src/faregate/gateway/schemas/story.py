@@ -1,6 +1,5 @@
 """Answers about one use: credits, usage events, feature logs."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,35 +8,17 @@ from uuid import UUID
 from faregate.analytics.answers.story import StoryEvent, UseStory
 from faregate.gateway.schemas.base import Answer
 from faregate.gateway.schemas.credits_process import LineAnswer, line_answer
-from faregate.gateway.schemas.wallets import TransactionAnswer, transaction_answer
+from faregate.gateway.schemas.usage import UseHeadAnswer
+from faregate.gateway.schemas.wallets import transaction_answer
 from faregate.usage.service import UsageStory
 
 __all__ = ["EventAnswer", "StoryAnswer", "UseAnswer", "UseLogAnswer", "event_answer", "story_answer", "use_answer"]
 
 
-class UseAnswer(Answer):
+class UseAnswer(UseHeadAnswer):
     """One use in credits: hold, outcome, lines, transactions."""
 
-    usage_key: str
-    user_id: str
-    organization_id: str | None
-    feature_key: str
-    charging: str
-    status: str
-    hold: Decimal
-    expires_at: datetime | None
-    credits_consumed: Decimal
-    credits_charged: Decimal
-    shortfall: Decimal
-    flags: list[str]
-    reason: str | None
-    duration_ms: int | None
-    metadata: Mapping[str, Any] | None
     details: list[LineAnswer]
-    transactions: list[TransactionAnswer]
-    created_at: datetime
-    closed_at: datetime | None
-    settled_at: datetime | None
 
 
 class EventAnswer(Answer):

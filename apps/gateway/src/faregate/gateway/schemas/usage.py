@@ -19,6 +19,7 @@ __all__ = [
     "FeatureUsageAnswer",
     "RecordUsageBody",
     "UsageQuery",
+    "UseHeadAnswer",
     "UseLineAnswer",
     "UseStoryAnswer",
     "usage_answer",
@@ -105,8 +106,8 @@ class UseLineAnswer(Answer):
     credits: Decimal
 
 
-class UseStoryAnswer(Answer):
-    """One use in credits: hold, outcome, lines, transactions."""
+class UseHeadAnswer(Answer):
+    """One use in credits without its lines: hold, outcome, transactions."""
 
     usage_key: str
     user_id: str
@@ -123,11 +124,16 @@ class UseStoryAnswer(Answer):
     reason: str | None
     duration_ms: int | None
     metadata: Mapping[str, Any] | None
-    lines: list[UseLineAnswer]
     transactions: list[TransactionAnswer]
     created_at: datetime
     closed_at: datetime | None
     settled_at: datetime | None
+
+
+class UseStoryAnswer(UseHeadAnswer):
+    """One use in credits with its lines, which do not show the seller's costs."""
+
+    lines: list[UseLineAnswer]
 
 
 def use_story_answer(use: UsageStory) -> UseStoryAnswer:
