@@ -22,6 +22,9 @@ from faregate.core.db.ambient_transaction import current_transaction, entered_tr
 from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
 from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
+from faregate.core.db.server_watch import ServerWatch
+from faregate.core.db.servers import Servers
+from faregate.core.db.sessions import Session
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
@@ -40,6 +43,8 @@ COPIED_FROM = 20
 """Number of rows from which COPY is cheaper than INSERT."""
 
 _CLOSING_SECONDS = 5
+_IS_STANDBY = "25006"
+"""SQLSTATE of a write in a read-only transaction."""
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
@@ -125,6 +130,8 @@ class Database:
         self._engine: AsyncEngine | None = None
         self._variants: dict[tuple[str, bool], AsyncEngine] = {}
         self._pooled: WeakSet[asyncpg.Connection[asyncpg.Record]] = WeakSet()
+        self._servers: dict[str, Servers] = {}
+        self._watch = ServerWatch(_answering)
         self._session_settings = {
             "application_name": "faregate",
             "timezone": "UTC",
@@ -189,6 +196,7 @@ class Database:
         engine, self._engine = self._engine, None
         if engine is not None:
             self._variants.clear()
+            await self._watch.close()
             await _transactions_ended(cast("AsyncAdaptedQueuePool", engine.pool))
             await engine.dispose()
             for connection in list(self._pooled):
@@ -216,8 +224,13 @@ class Database:
         if isolation != "READ COMMITTED" or read_only:
             engine = self._variant(isolation, read_only)
         try:
-            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-                yield session
+            with self._watch.during_transaction():
+                async with (
+                    AsyncSession(engine, expire_on_commit=False) as session,
+                    session.begin(),
+                    self._leaving_standbys(session, read_only=read_only),
+                ):
+                    yield session
         except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
             if is_unavailable(error):
                 raise lost_connection(error, self.url) from error
@@ -326,16 +339,38 @@ class Database:
             raise connection_error(error, url) from error
 
     async def _established(self, url: str, *, through_pooler: bool) -> "asyncpg.Connection[asyncpg.Record]":
-        connection: asyncpg.Connection[asyncpg.Record] = (
-            await connect_through_pooler(url, self._session_settings)
-            if through_pooler
-            else await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
-        )
+        servers = self._servers.setdefault(url, Servers(url))
+        connection = await servers.connect(self._connect_through_pooler if through_pooler else self._connect_directly)
         major = connection.get_server_version().major
         if major < OLDEST_MAJOR:
             connection.terminate()
             raise too_old(major, url)
         return connection
+
+    async def _connect_through_pooler(self, url: str, timeout_seconds: float) -> Session:
+        return await connect_through_pooler(url, self._session_settings, timeout_seconds=timeout_seconds)
+
+    async def _connect_directly(self, url: str, timeout_seconds: float) -> Session:
+        connection = await asyncpg.connect(
+            url, server_settings=self._session_settings, timeout=timeout_seconds, connection_class=Session
+        )
+        self._watch.opened(connection, url)
+        return connection
+
+    @asynccontextmanager
+    async def _leaving_standbys(self, session: AsyncSession, *, read_only: bool) -> AsyncGenerator[None]:
+        """Close a connection by which a write met a standby, such as behind a load balancer after a failover.
+
+        Raises:
+            DatabaseUnavailableError: it did.
+        """
+        try:
+            yield
+        except (DBAPIError, asyncpg.PostgresError) as error:
+            if sqlstate(error) != _IS_STANDBY or read_only:
+                raise
+            await (await session.connection()).invalidate(error)
+            raise lost_connection(error, self.url) from error
 
     @property
     def _direct_variable(self) -> str:
@@ -369,6 +404,10 @@ class Database:
                 "the database is not open; call `await database.open()`, or enter `container.engines()`"
             )
         return self._engine
+
+
+async def _answering(url: str, timeout_seconds: float) -> "asyncpg.Connection[asyncpg.Record]":
+    return await asyncpg.connect(url, timeout=timeout_seconds)
 
 
 async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
