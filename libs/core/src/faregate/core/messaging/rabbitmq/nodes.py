@@ -1,6 +1,7 @@
 """Nodes of a RabbitMQ cluster, tried in turn."""
 
 import random
+from functools import partial
 
 from faregate.core.clock import IClock
 from faregate.core.errors import BrokerUnavailableError
@@ -39,7 +40,7 @@ class Nodes:
                 self._doubt(url)
                 reasons.append(error.detail)
             else:
-                link.on_lost(lambda url=url: self._doubt(url))
+                link.on_lost(partial(self._doubt, url))
                 return link
         raise BrokerUnavailableError("; ".join(reasons))
 
