@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import aiormq
 import pytest
 from faults.proxy import Proxy
 from pytest_mock import MockerFixture
@@ -79,6 +80,27 @@ async def test_after_the_loss_of_its_node_a_consumer_gets_its_messages_from_anot
         await transport.close()
 
     assert [(delivery.body, delivery.redelivered) for delivery in again] == [(b"1", True)]
+
+
+async def test_what_a_node_refuses_twice_is_published_on_a_new_connection(
+    broker_url: str, proxies: list[Proxy]
+) -> None:
+    """RabbitMQ 3.10 refuses on a channel whose first message found the leader of the queue dead, until that one is back."""
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    connection = await aiormq.connect(broker_url)
+    await (await connection.channel()).queue_declare(QUEUE, durable=True, arguments=full)
+    await connection.close()
+    transport = RabbitTransport(_urls(proxies[0]))
+    await transport.open()
+    try:
+        await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        before = proxies[0].accepted
+        with pytest.raises(BrokerUnavailableError, match="the broker refused"):
+            await transport.publish(QUEUE, [OutgoingMessage(b"2")])
+    finally:
+        await transport.close()
+
+    assert (before, proxies[0].accepted) == (1, 2)
 
 
 async def test_the_error_names_each_node_and_no_password() -> None:

@@ -6,7 +6,7 @@ on a new connection whether it still answers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -51,7 +51,7 @@ class ServerWatch:
         self._urls[connection] = url
 
     @contextmanager
-    def during_transaction(self) -> Iterator[None]:
+    def during_transaction(self) -> Generator[None]:
         """Ask the servers from time to time while the block lasts."""
         loop, token = asyncio.get_running_loop(), object()
         self._waiting[token] = loop.time()
