@@ -54,7 +54,9 @@ async def test_the_queries_bench_reports_a_time_for_every_question(form: tuple[s
     assert all(0 < one["ms"] <= one["most_ms"] for one in found["questions"])
     assert found["passed"] is (done.code == 0)
     assert found["memory_mib"] > 0
-    assert found["sums_mb"] == pytest.approx(sum(map(float, found["sums_mb_by_table"].values())), abs=0.1)
+    assert float(found["sums_mb"]) == pytest.approx(sum(map(float, found["sums_mb_by_table"].values())), abs=0.1)
+    assert found["facts_mb"] > 0
+    assert found["sums_mb_by_table"]["usage_rollup"] > 0
     assert found["roll_up_processor_seconds"] > 0
 
 

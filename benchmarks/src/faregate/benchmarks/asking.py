@@ -85,8 +85,10 @@ async def ask_all(database: Database, rounds: int, *, days: int, limits: Limits,
         took = sorted([await _ms(ask) for _ in range(rounds)])
         used = await ProcessorTime.now(database) - before
         raw_ms = round(await _ms(of_facts), 1) if of_facts is not None else None
-        each = (round(one * 1000 / rounds, 1) for one in (used.server, used.process))
-        asked.append(Asked(name, limit * scale, round(median(took), 1), round(took[-1], 1), *each, raw_ms))
+        server_ms, process_ms = (round(seconds * 1000 / rounds, 1) for seconds in (used.server, used.process))
+        asked.append(
+            Asked(name, limit * scale, round(median(took), 1), round(took[-1], 1), server_ms, process_ms, raw_ms)
+        )
     return asked
 
 

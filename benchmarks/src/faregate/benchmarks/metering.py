@@ -2,9 +2,8 @@
 
 import gc
 import resource
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 from faregate.analytics.rollups.job import Roller
 from faregate.benchmarks.events import make_events
@@ -28,12 +27,8 @@ _CLOCK = SystemClock()
 _TABLES = ("usage_event", "usage_rollup", "usage_active", "usage_cube", "usage_cube_active", "usage_user")
 """The facts, and the tables of sums."""
 
-
-class MakeEvents(Protocol):
-    """A generator of events."""
-
-    def __call__(self, count: int, *, now: datetime, days: int) -> Iterator[list[dict[str, Any]]]:
-        """Yield the events in chunks."""
+MakeEvents = Callable[..., Iterator[list[dict[str, Any]]]]
+"""A generator of `count` events of the last `days` before `now`, in chunks."""
 
 
 def recorder_of(database: Database, *, late_days: float = 35) -> UsageRecorder:
@@ -100,12 +95,13 @@ async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
     return seconds, used
 
 
-async def sizes_mb(database: Database) -> Mapping[str, float]:
+async def sizes_mb(database: Database) -> dict[str, float]:
     """Return the sizes of the table of facts and of the tables of sums, with their indexes, in megabytes (10⁶ bytes)."""
     sql = """
-    select t.name, (select coalesce(sum(pg_total_relation_size(r.relid)), 0)
-      from pg_partition_tree(cast('faregate.' || t.name as regclass)) r) / 1e6 as size
-    from unnest(cast(:tables as text[])) as t (name)
+    select t.name, pg_total_relation_size(t.relation) / 1e6 + (
+      select coalesce(sum(pg_total_relation_size(i.inhrelid)), 0) from pg_inherits i where i.inhparent = t.relation
+    ) / 1e6 as size
+    from (select name, cast('faregate.' || name as regclass) as relation from unnest(cast(:tables as text[])) as n (name)) t
     """
     async with database.transaction(read_only=True) as session:
         rows = await database.rows(session, sql, tables=list(_TABLES))

@@ -13,7 +13,7 @@ VARIED_DAYS = 70
 _USERS = 20_000
 _ORGANIZATIONS = 200
 _SKEW = 1.1
-"""Exponent of Zipf's law: the first user has 2.1 times as many events as the second, a fifth of them all are by forty users."""
+"""Exponent of Zipf's law: the first user has 2.1 times as many events as the second, half of all events are by forty users."""
 _MODELS = [
     ("gpt-4o", "openai"),
     ("gpt-4o-mini", "openai"),
