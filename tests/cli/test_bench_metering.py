@@ -37,7 +37,7 @@ async def test_an_export_by_http_streams_and_health_checks_are_answered_meanwhil
     assert whole is not None
     whole_seconds = float(whole[1])
 
-    assert (first["target"], health["target"]) == ("<= 1,000 ms", "<= 50 ms")
+    assert (first["target"], health["target"]) == ("<= 1,000 ms", "<= 10 ms")
     assert 0 < float(first["measured"]) < (whole_seconds + 0.05) * 1000  # seconds are rounded to a tenth
     assert 0 < float(health["measured"]) < whole_seconds * 1000 + 1000
 
