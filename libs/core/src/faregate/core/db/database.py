@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 from weakref import WeakSet
 
 import asyncpg
-from sqlalchemy import CursorResult, TextClause, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import CursorResult, TextClause, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -177,6 +177,7 @@ class Database:
             json_serializer=_json_text,
             json_deserializer=exact_json.loads,
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     async def check(self) -> None:
         """Connect once; the connection stays in the pool.
@@ -424,6 +425,12 @@ class Database:
                 "the database is not open; call `await database.open()`, or enter `container.engines()`"
             )
         return self._engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Let the pool replace connections that the server closed while they were idle: no call has to fail for them."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def _answering(url: str, timeout_seconds: float) -> "asyncpg.Connection[asyncpg.Record]":
