@@ -21,6 +21,7 @@ __all__ = [
     "MalformedError",
     "MissingExtraError",
     "NotFoundError",
+    "ReplicaLostError",
     "RetryTransactionError",
 ]
 
@@ -44,6 +45,14 @@ class DatabaseUnavailableError(EngineUnavailableError):
 
 class DatabaseRefusedError(DatabaseUnavailableError):
     """The database server answers, but refuses this login, has no such database or is too old."""
+
+
+class ReplicaLostError(EngineUnavailableError):
+    """The read replica failed or cancelled a statement; the primary answers the next attempt."""
+
+    @property
+    def public_detail(self) -> str:
+        return "the replica that answered has failed; try again, and the primary answers"
 
 
 class BrokerUnavailableError(EngineUnavailableError):

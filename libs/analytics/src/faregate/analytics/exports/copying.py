@@ -37,7 +37,7 @@ class ExportSource:
 
         A connection cannot be closed regularly during a COPY: it is aborted, and the server ends the query.
         """
-        connection = await database.connect()
+        connection = await database.connect_reading()
         done = False
         try:
             await connection.execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = '10min'")

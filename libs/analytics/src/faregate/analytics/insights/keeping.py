@@ -10,6 +10,7 @@ from faregate.analytics.insights.repository import InsightRepository
 from faregate.analytics.insights.values import Ask, Insight, InsightResult
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
+from faregate.core.db.read_scope import fresh_reads
 
 __all__ = ["KEPT_DAYS", "InsightKeeper"]
 
@@ -70,7 +71,8 @@ class InsightKeeper:
     async def renew(self, ask: Ask, compute: Callable[[], Awaitable[InsightResult]]) -> Insight:
         """Compute the result now, and keep it."""
         require_extra()
-        result, now = await compute(), self._clock.now()
+        with fresh_reads():
+            result, now = await compute(), self._clock.now()
 
         async def work(session: AsyncSession) -> Insight:
             return await self._repository.add(session, ask, result, now=now)
