@@ -126,8 +126,8 @@ async def _connect(transport: ITransport) -> None:
 
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
-    `heartbeats`, `gauges`, `replica_gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`,
-    `announcer`, `webhooks`, `ring` and `clock`.
+    `heartbeats`, `gauges`, `replica_gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`,
+    `web_sessions`, `portal_links`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)

@@ -47,12 +47,8 @@ class DatabaseRefusedError(DatabaseUnavailableError):
     """The database server answers, but refuses this login, has no such database or is too old."""
 
 
-class ReplicaLostError(EngineUnavailableError):
+class ReplicaLostError(DatabaseUnavailableError):
     """The read replica failed or cancelled a statement; the primary answers the next attempt."""
-
-    @property
-    def public_detail(self) -> str:
-        return "the replica that answered has failed; try again, and the primary answers"
 
 
 class BrokerUnavailableError(EngineUnavailableError):

@@ -57,8 +57,8 @@ select pg_is_in_recovery() as is_standby,
   case when pg_is_in_recovery() then extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) else 0 end
     as seconds
 """
-_CONFLICT = "40001"
-"""What a statement on a standby fails with if it needs rows that the primary has removed: `conflict with recovery`."""
+_CONFLICT = "the replica cancelled a read that needs rows which the primary has removed"
+_TRY_AGAIN = "try again, and the primary answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Replica:
         scope.on_primary = True
         return await primary.connect()
 
-    async def _connected(self, primary: "Database", scope: ReadScope) -> Connection | None:
+    async def _connected(self, primary: "Database", scope: ReadScope) -> "Connection | None":
         try:
             connection = await self._database.connect()
             lag = await self._admitted(connection, primary, scope)
@@ -220,14 +220,13 @@ class Replica:
 
     def _lost(self, error: Exception) -> None:
         """Raise for an error within a transaction on the replica, if another server would not have raised it."""
+        if _is_conflict(error):
+            self.metrics.count("primary", "conflict")
+            log.info("replica_conflict", reason=_CONFLICT)
+            raise ReplicaLostError(_CONFLICT, _TRY_AGAIN) from error
         if isinstance(error, EngineUnavailableError):
             self._leave(error)
-            raise ReplicaLostError(error.detail) from error
-        origin = error.orig if isinstance(error, DBAPIError) else error
-        if getattr(origin, "sqlstate", None) == _CONFLICT:
-            self.metrics.count("primary", "conflict")
-            log.info("replica_conflict", reason=str(origin))
-            raise ReplicaLostError(f"the replica cancelled a statement ({origin})") from error
+            raise ReplicaLostError(error.detail, _TRY_AGAIN) from error
 
     def _leave(self, error: Exception) -> None:
         self._away = Deadline(_AWAY_SECONDS)
@@ -261,6 +260,15 @@ async def _state(connection: Connection) -> ReplicaState:
     seconds = row["seconds"]
     lag = None if seconds is None else max(Decimal(0), Decimal(seconds)).quantize(_MILLISECOND)
     return ReplicaState(row["is_standby"], row["position"], lag)
+
+
+def _is_conflict(error: BaseException | None) -> bool:
+    """Return whether a standby cancelled the statement, or ended the session, in order to go on replaying."""
+    while error is not None:
+        if "conflict with recovery" in str(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _reason(error: Exception) -> str:
