@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from itertools import count
@@ -13,6 +13,10 @@ import asyncpg
 import pytest
 
 import faregate.core
+from faregate.analytics.insights.keeping import InsightKeeper
+from faregate.analytics.insights.repository import InsightRepository
+from faregate.analytics.insights.values import Ask, Evidence, InsightKind, InsightResult, PersonFinding
+from faregate.core.clock import SystemClock
 from faregate.core.db import replica
 from faregate.core.db.database import Database
 from faregate.core.db.migrate import upgrade
@@ -21,6 +25,8 @@ from faregate.core.db.replica import Replica, from_replica
 from faregate.core.errors import DatabaseRefusedError, ReplicaLostError
 from faregate.wire.ids import new_uuid7
 from support.apps import Answer, Gateway, open_gateway, settings_for
+from support.deployments import serve_calls
+from support.processes import Finished, run_command
 from support.redis import RedisServer, redis_server
 from support.servers import address, execute
 from support.standby import Standby, replicated
@@ -390,3 +396,90 @@ async def test_a_write_to_a_standby_names_the_fix(standby: Standby, database_url
         async with database.transaction() as session:
             await database.rows(session, "insert into faregate.version values ('v', 1)")
     await database.close()
+
+
+READ_ONLY = (
+    "doctor", "verify", "wallets show ada", "transactions ada", "usage totals", "usage export csv {place}",
+    "insights churn", "logs search", "privacy export ada --file {place}/ada.json", "backup {place}/standby.dump",
+)  # fmt: skip
+READ_ONLY_TOO = (
+    "audit", "wallets list", "grants list ada", "keys list", "statement --from 2026-01-01 --to 2030-01-01", "close list",
+    "payments list", "payments packages", "usage stats --meter api", "usage trends --meter api",
+    "usage peaks --meter api", "usage series api", "usage distribution --by service", "usage meters list",
+    "insights returns", "insights savings", "insights budgets", "insights feedback", "insights objectives",
+    "insights forecast", "insights run-outs", "insights anomalies", "insights segments", "insights cohorts",
+    "insights adoption", "insights upsell", "insights capacity", "insights segment list", "reports list",
+    "quotas status", "quotas check ada", "alerts list", "bills list", "dlq list", "logs retention show",
+    "features list", "features show chat", "plans list", "prices show gpt-4o", "prices check", "ingest list",
+    "organizations list", "bi columns", "export focus {place}/focus --from 2026-01-01 --to 2030-01-01",
+)  # fmt: skip
+WRITES = (
+    "grants add ada 5 --source bonus", "wallets set ada --email ada@example.org", "usage rollup",
+    "keys create bi --scope analytics:read", "quotas set ada api 5", "migrate",
+)  # fmt: skip
+
+
+async def _typed_on(standby: Standby, database_url: str, lines: Sequence[str], place: Path) -> dict[str, Finished]:
+    async with open_gateway(settings_for(database_url)) as gateway:
+        await serve_calls(gateway)
+    await standby.caught_up()
+    settings = {"FAREGATE_DATABASE_URL": standby.of(database_url)}
+    return {line: await run_command(*line.format(place=place).split(), **settings) for line in lines}
+
+
+async def test_commands_that_read_run_on_a_standby(standby: Standby, database_url: str, tmp_path: Path) -> None:
+    done = await _typed_on(standby, database_url, READ_ONLY, tmp_path)
+
+    wrong = {line: each for line, each in done.items() if each.code and not line.startswith("insights")}
+    assert wrong == {}
+    assert "Churn risk" in done["insights churn"].out
+    assert "note: the server is a standby, so that this is not in the audit log: wallets.get_wallet of ada by cli:" in (
+        done["wallets show ada"].err
+    )
+
+
+async def test_every_command_that_reads_runs_on_a_standby(standby: Standby, database_url: str, tmp_path: Path) -> None:
+    done = await _typed_on(standby, database_url, READ_ONLY_TOO, tmp_path)
+
+    lacks_data = {line for line, each in done.items() if each.code == 1 and "Method: " in each.err}
+    assert {line for line in lacks_data if not line.startswith("insights")} == set()
+    assert {line: each for line, each in done.items() if each.code and line not in lacks_data} == {}
+
+
+async def test_commands_that_write_say_that_the_server_is_a_standby(
+    standby: Standby, database_url: str, tmp_path: Path
+) -> None:
+    done = await _typed_on(standby, database_url, WRITES, tmp_path)
+
+    told = {
+        line: (each.code, "is a standby or read-only, and takes no writes" in each.err) for line, each in done.items()
+    }
+    assert told == {**dict.fromkeys(WRITES, (1, True)), "migrate": (0, False)}, done
+
+
+async def test_an_insight_computed_on_a_standby_is_shown_and_not_kept(standby: Standby, database_url: str) -> None:
+    settings = settings_for(database_url)
+    async with open_gateway(settings) as gateway:
+        await gateway.grant("ada", 1)
+        await gateway.grant("bob", 1)
+    await standby.caught_up()
+    database = Database(standby.of(database_url))
+    await database.open()
+    async with database.transaction(read_only=True) as session:
+        rows = await database.rows(session, "select subject_id, external_id from faregate.subject order by 2")
+    people = [PersonFinding(row.subject_id, rank, {"risk": 1}) for rank, row in enumerate(rows, 1)]
+    moment = SystemClock().now()
+    result = InsightResult(True, Evidence("m", 2, "users", moment, moment, "u"), {"sum": Decimal("1.5")}, people)
+
+    async def compute() -> InsightResult:
+        return result
+
+    keeper = InsightKeeper(database, InsightRepository(database), SystemClock())
+    ask = Ask(InsightKind.CHURN, {})
+    shown = [
+        [person.user_id for person in (await keeper.current(ask, compute, made_since=moment, **who)).result.people]
+        for who in ({"people": 1}, {"people": 5}, {"people": 5, "user_id": "bob"})
+    ]
+    await database.close()
+
+    assert shown == [["ada"], ["ada", "bob"], ["bob"]]

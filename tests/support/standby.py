@@ -46,8 +46,8 @@ class Standby:
     def copy(self) -> None:
         """Copy the primary, so that `start` continues from there."""
         source = self.primary.data_dir
-        command = [postgres_program("pg_basebackup"), "-D", self._cluster, "-R", "-c", "fast", "-X", "stream"]
-        options = ["-h", source, "-p", "5432", "-U", "postgres"]
+        command = [str(postgres_program("pg_basebackup")), "-D", str(self._cluster), "-R", "-c", "fast", "-X", "stream"]
+        options = ["-h", str(source), "-p", "5432", "-U", "postgres"]
         subprocess.run([*command, *options], check=True, capture_output=True, cwd=self._directory, **_as_owner())
 
     def start(self) -> None:
@@ -59,7 +59,10 @@ class Standby:
                 [postgres_program("postgres"), "-D", self._cluster, *flags, *place],
                 stdout=output, stderr=output, cwd=self._directory, **_as_owner(),
             )  # fmt: skip
-        deadline, ready = Deadline(60), [postgres_program("pg_isready"), "-h", self._directory, "-p", "5432", "-q"]
+        deadline, ready = (
+            Deadline(60),
+            [str(postgres_program("pg_isready")), "-h", str(self._directory), "-p", "5432", "-q"],
+        )
         while subprocess.run(ready, check=False).returncode:
             ended = self._process.poll() is not None or deadline.passed
             assert not ended, (self._directory / "standby.log").read_text()
