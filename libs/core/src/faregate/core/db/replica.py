@@ -6,11 +6,12 @@ replica is away.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -82,6 +83,7 @@ class Replica:
         self._behind = Deadline(0)
         self._away = Deadline(0)
         self._warned = False
+        self._connections: WeakSet[Connection] = WeakSet()
 
     async def open(self) -> None:
         """Create the pool; nothing is connected yet."""
@@ -118,6 +120,20 @@ class Replica:
         async with primary.transaction(isolation=isolation, read_only=True) as session:
             yield session
 
+    @contextmanager
+    def losses_reported(self) -> Generator[None]:
+        """Raise `ReplicaLostError` in place of what a connection of `connect` raises in the block if the replica fails."""
+        try:
+            with self._database.losses_reported(read_only=True):
+                yield
+        except _FAILURES as error:
+            self._lost(error)
+            raise
+
+    def owns(self, connection: Connection) -> bool:
+        """Return whether a connection of `connect` reads on the replica."""
+        return connection in self._connections
+
     async def connect(self, primary: "Database") -> Connection:
         """Return a connection outside the pool that reads on the replica, or on `primary` if the replica cannot answer; the
         caller closes it.
@@ -143,6 +159,7 @@ class Replica:
         self._returned()
         self.metrics.count("replica")
         scope.note(0, lag)
+        self._connections.add(connection)
         return connection
 
     async def state(self) -> ReplicaState:
