@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from itertools import count
@@ -92,7 +92,7 @@ async def database(standby: Standby, database_url: str) -> AsyncIterator[Databas
 
 
 @asynccontextmanager
-async def gateways(standby: Standby, url: str, number: int = 1, **more: Any) -> AsyncIterator[list[Gateway]]:
+async def gateways(standby: Standby, url: str, number: int = 1, **more: Any) -> AsyncGenerator[list[Gateway]]:
     settings = settings_for(url, read_database_url=standby.of(url), **more)
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_gateway(settings)) for _ in range(number)]
@@ -476,10 +476,10 @@ async def test_an_insight_computed_on_a_standby_is_shown_and_not_kept(standby: S
 
     keeper = InsightKeeper(database, InsightRepository(database), SystemClock())
     ask = Ask(InsightKind.CHURN, {})
-    shown = [
-        [person.user_id for person in (await keeper.current(ask, compute, made_since=moment, **who)).result.people]
-        for who in ({"people": 1}, {"people": 5}, {"people": 5, "user_id": "bob"})
-    ]
+    shown: list[list[str | None]] = []
+    for people_listed, user_id in ((1, None), (5, None), (5, "bob")):
+        made = await keeper.current(ask, compute, made_since=moment, people=people_listed, user_id=user_id)
+        shown.append([person.user_id for person in made.result.people])
     await database.close()
 
     assert shown == [["ada"], ["ada", "bob"], ["bob"]]

@@ -29,7 +29,7 @@ class Standby:
         self.primary = primary
         self._directory = directory
         self._cluster = directory / "standby"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     @property
     def runs(self) -> bool:
@@ -55,8 +55,8 @@ class Standby:
         flags = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
         place = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self._directory}", "-c", "port=5432"]
         with (self._directory / "standby.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                [postgres_program("postgres"), "-D", self._cluster, *flags, *place],
+            process = self._process = subprocess.Popen[Any](
+                [str(postgres_program("postgres")), "-D", str(self._cluster), *flags, *place],
                 stdout=output, stderr=output, cwd=self._directory, **_as_owner(),
             )  # fmt: skip
         deadline, ready = (
@@ -64,7 +64,7 @@ class Standby:
             [str(postgres_program("pg_isready")), "-h", str(self._directory), "-p", "5432", "-q"],
         )
         while subprocess.run(ready, check=False).returncode:
-            ended = self._process.poll() is not None or deadline.passed
+            ended = process.poll() is not None or deadline.passed
             assert not ended, (self._directory / "standby.log").read_text()
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:

@@ -98,7 +98,7 @@ class WriteMarks:
             from redis.asyncio import Redis  # of the extra
 
             assert self._redis_url is not None  # noqa: S101  the callers have checked
-            self._client = Redis.from_url(
+            self._client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
                 self._redis_url, socket_timeout=_REDIS_TIMEOUT_SECONDS, socket_connect_timeout=_REDIS_TIMEOUT_SECONDS
             )
         return self._client
