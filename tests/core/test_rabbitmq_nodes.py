@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiormq
@@ -86,7 +87,7 @@ async def test_what_a_node_refuses_twice_is_published_on_a_new_connection(
     broker_url: str, proxies: list[Proxy]
 ) -> None:
     """RabbitMQ 3.10 refuses on a channel whose first message found the leader of the queue dead, until that one is back."""
-    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    full: dict[str, Any] = {"x-max-length": 1, "x-overflow": "reject-publish"}
     connection = await aiormq.connect(broker_url)
     await (await connection.channel()).queue_declare(QUEUE, durable=True, arguments=full)
     await connection.close()

@@ -137,8 +137,9 @@ class Trial:
         for number, (way, settings) in enumerate(self._settings.items()):
             port = free_port()
             gateways[way] = f"http://127.0.0.1:{port}"
-            self._pool.start({"kind": "gateway", "settings": {**settings, "port": port}, "seed": number})
-            self._pool.start({"kind": "worker", "settings": dict(settings), "seed": number})
+            order = {"seed": number, "log_level": "warning"}
+            self._pool.start({**order, "kind": "gateway", "settings": {**settings, "port": port}})
+            self._pool.start({**order, "kind": "worker", "settings": dict(settings)})
             await listening(port)
         return gateways
 
