@@ -19,11 +19,15 @@ from faregate.core.errors import (
     ReadOnlyServerError,
 )
 
-<<<<<<< HEAD
-__all__ = ["OLDEST_MAJOR", "connection_error", "lost_connection", "no_server", "printable_url", "too_old"]
-=======
-__all__ = ["OLDEST_MAJOR", "connection_error", "lost_connection", "printable_url", "takes_no_writes", "too_old"]
->>>>>>> main
+__all__ = [
+    "OLDEST_MAJOR",
+    "connection_error",
+    "lost_connection",
+    "no_server",
+    "printable_url",
+    "takes_no_writes",
+    "too_old",
+]
 
 OLDEST_MAJOR = 15
 """The oldest PostgreSQL that Faregate supports."""
@@ -49,7 +53,6 @@ _PASSING = {
         "raise max_connections of the server, or lower FAREGATE_DB_POOL_SIZE",
     ),
     "57P03": ("it is starting up or shutting down", "try again in a moment"),
-    "25006": ("the server is a standby, and accepts no writes", "try again in a moment; a failover takes some seconds"),
 }
 _NO_TLS = "rejected SSL upgrade"
 _ALL_BUSY = ("all connections of this process are busy", "try again, or raise FAREGATE_DB_POOL_SIZE")

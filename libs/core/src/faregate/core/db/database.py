@@ -52,8 +52,6 @@ COPIED_FROM = 20
 """Number of rows from which COPY is cheaper than INSERT."""
 
 _CLOSING_SECONDS = 5
-_IS_STANDBY = "25006"
-"""SQLSTATE of a write in a read-only transaction."""
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
@@ -246,17 +244,12 @@ class Database:
             return
         if isolation != "READ COMMITTED" or read_only:
             engine = self._variant(isolation, read_only)
-<<<<<<< HEAD
-        with self.losses_reported(), self._watch.during_transaction():
+        with self.losses_reported(read_only=read_only), self._watch.during_transaction():
             async with (
                 AsyncSession(engine, expire_on_commit=False) as session,
                 session.begin(),
                 self._leaving_standbys(session, read_only=read_only),
             ):
-=======
-        with self.losses_reported(read_only=read_only):
-            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
->>>>>>> main
                 yield session
 
     @asynccontextmanager
@@ -291,6 +284,10 @@ class Database:
 
     async def position(self) -> int:
         """Return how far the write-ahead log reached when this was called, in bytes; 0 on a standby, which writes none."""
+        with self._watch.during_transaction():
+            return await self._position()
+
+    async def _position(self) -> int:
         async with self._require_engine().connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             try:
@@ -450,18 +447,14 @@ class Database:
 
     @asynccontextmanager
     async def _leaving_standbys(self, session: AsyncSession, *, read_only: bool) -> AsyncGenerator[None]:
-        """Close a connection by which a write met a standby, such as behind a load balancer after a failover.
-
-        Raises:
-            DatabaseUnavailableError: it did.
-        """
+        """Close a connection by which a write met a standby, such as behind a load balancer after a failover."""
         try:
             yield
         except (DBAPIError, asyncpg.PostgresError) as error:
-            if sqlstate(error) != _IS_STANDBY or read_only:
+            if sqlstate(error) != _READ_ONLY_STATE or read_only:
                 raise
             await (await session.connection()).invalidate(error)
-            raise lost_connection(error, self.url) from error
+            raise takes_no_writes(self.url) from error
 
     @property
     def _direct_variable(self) -> str:

@@ -618,11 +618,7 @@ class Settings(BaseSettings):
     @field_validator(
         "database_url",
         "direct_database_url",
-<<<<<<< HEAD
-=======
         "read_database_url",
-        "broker_url",
->>>>>>> main
         "redis_url",
         "jwks_url",
         "oidc_issuer",
