@@ -111,6 +111,11 @@ async def test_the_error_says_why_no_server_can_be_used(standby_url: str, proxie
         await database.check()
     with pytest.raises(DatabaseUnavailableError, match=r"it is not read-write; /nowhere: there is no socket"):
         await standbys.check()
+    single = Database(f"{standby_url}&target_session_attrs=read-write")
+    await single.open()
+    with pytest.raises(DatabaseUnavailableError, match=r"\([^;]*: it is not read-write\)"):
+        await single.check()
+    await single.close()
     await database.close()
     await standbys.close()
 

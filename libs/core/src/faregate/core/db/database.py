@@ -55,6 +55,8 @@ _CLOSING_SECONDS = 5
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
+_CONNECTION_ERRORS = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last: the server has said why it ends the connection, and the driver has not closed it yet."""
 _READ_ONLY_STATE = "25006"
 _POSITION = """
 select (case when pg_is_in_recovery() then null when current_setting('synchronous_commit') = 'off'
@@ -347,7 +349,7 @@ class Database:
         """
         try:
             yield
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+        except (SQLAlchemyError, asyncpg.PostgresError, *_CONNECTION_ERRORS) as error:
             if is_unavailable(error):
                 raise lost_connection(error, self.url) from error
             if not read_only and sqlstate(error) == _READ_ONLY_STATE:
@@ -533,4 +535,4 @@ def is_unavailable(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None:
         return state.startswith(_UNAVAILABLE_CLASSES)
-    return isinstance(error, ConnectionError | asyncpg.InterfaceError)
+    return isinstance(error, _CONNECTION_ERRORS)

@@ -36,15 +36,17 @@ class Servers:
         """Return what `connect` returns for the first server that it reaches within a number of seconds.
 
         Raises:
-            DatabaseUnavailableError: none of several servers can be used; the text says why for each.
+            DatabaseUnavailableError: none of several servers can be used, or the only one is not what the URL asks for; the text
+                says why for each.
         """
-        if len(self._urls) == 1:
-            return await connect(self._urls[0], _CONNECT_SECONDS)
+        several = len(self._urls) > 1
         failures: dict[str, BaseException] = {}
         for url in list(self._urls):
             try:
-                connection = await connect(url, _CONNECT_SECONDS_OF_SEVERAL)
+                connection = await connect(url, _CONNECT_SECONDS_OF_SEVERAL if several else _CONNECT_SECONDS)
             except _NEXT as error:
+                if not several and not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                    raise
                 failures[url] = error
                 self._move(url, len(self._urls))
             else:
