@@ -12,12 +12,12 @@ from typing import Any
 
 from faregate.core.db.embedded import EmbeddedServer
 from faults.cluster.faults import Fault, PostgresFaults, RabbitFaults
-from faults.cluster.network import Network
-from faults.cluster.patroni import PatroniCluster
+from faults.cluster.network import Network, namespaces_problem
+from faults.cluster.patroni import PROGRAMS, PatroniCluster
 from faults.cluster.rabbit import RabbitCluster
 from faults.cluster.report import as_markdown
 from faults.cluster.trial import Result, Trial
-from support.rabbitmq import RabbitServer
+from support.rabbitmq import SERVER, RabbitServer
 from support.servers import execute
 
 _NAME = "trial"
@@ -102,6 +102,13 @@ async def _run(arguments: argparse.Namespace) -> bool:
     return all(result.clean != (result.name == "asynchronous") for result in results)
 
 
+def missing(cluster: str) -> str | None:
+    """Return what this machine lacks for a trial, or None."""
+    programs = {str(SERVER): "rabbitmq-server", **(PROGRAMS if cluster != "rabbitmq" else {})}
+    packages = [package for program, package in programs.items() if not Path(program).exists()]
+    return f"`apt-get install {' '.join(packages)}`" if packages else namespaces_problem()
+
+
 _ignored: Callable[[str, list[str]], set[str]] = shutil.ignore_patterns(
     "data", "pg", "etcd", "mnesia", "*.pid*", ".s.*"
 )
@@ -119,7 +126,12 @@ def main() -> int:
     parser.add_argument("--only", help="only the faults whose name contains this")
     parser.add_argument("--no-controls", action="store_true", help="leave out the control that must lose something")
     parser.add_argument("--keep-logs", help="copy the logs of all processes to this directory")
-    return 0 if asyncio.run(_run(parser.parse_args())) else 1
+    arguments = parser.parse_args()
+    problem = missing(arguments.cluster)
+    if problem is not None:
+        _say(f"a trial on a cluster needs more: {problem}")
+        return 2
+    return 0 if asyncio.run(_run(arguments)) else 1
 
 
 if __name__ == "__main__":
