@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from faults.cluster.__main__ import missing
 
+from faults.cluster.__main__ import missing
 from support.processes import run_command
 
 

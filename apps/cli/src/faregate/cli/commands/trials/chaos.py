@@ -31,9 +31,9 @@ def chaos(
     """Kill workers, publishers, gateway, PostgreSQL and RabbitMQ at named points while messages are settled.
 
     Starts its own real servers, on private ports with private data. With `--cluster`, machines are killed, frozen and cut off
-    instead: three nodes of RabbitMQ, or three servers with Patroni, each in a network namespace. Exit 1 if any message was lost, settled twice or left
-    over, if time ran out before the targets of the form were reached, or if a worker with a deliberate defect (the
-    smallest form has none) was not detected.
+    instead: three nodes of RabbitMQ, or three servers with Patroni, each in a network namespace. Exit 1 if any message was
+    lost, settled twice or left over, if time ran out before the targets of the form were reached, or if a worker with a
+    deliberate defect (the smallest form has none), or a database that may lose commits, was not detected.
     """
     from faregate.core.settings import environment_without_settings
 
