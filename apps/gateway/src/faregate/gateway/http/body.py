@@ -7,9 +7,10 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from faregate.core.errors import FaregateError, InvalidError
+from faregate.core.runtime.time_limit import within
 from faregate.core.values.json_items import ITEMS_LIMIT, load_items
 from faregate.gateway.errors import (
     RequestTimeoutError,
@@ -69,31 +70,37 @@ class RawBody:
             yield piece
 
     async def _sent(self) -> AsyncIterator[bytes]:
-        size = 0
-        stream = self.request.stream()
-        while True:
-            try:
-                async with asyncio.timeout(_CHUNK_SECONDS):
-                    chunk = await anext(stream, None)
-            except TimeoutError:
-                raise RequestTimeoutError(_CHUNK_SECONDS) from None
-            if chunk is None:
-                return
+        size, is_last = 0, False
+        while not is_last:
+            chunk, is_last = await self._received()
             size += len(chunk)
             if size > self.limit_bytes:
                 raise TooLargeError(self.limit_bytes)
-            yield chunk
+            if chunk:
+                yield chunk
+
+    async def _received(self) -> tuple[bytes, bool]:
+        """Return the next chunk, and whether it is the last one."""
+        try:
+            message = await within(_CHUNK_SECONDS, self.request.receive())
+        except TimeoutError:
+            raise RequestTimeoutError(_CHUNK_SECONDS) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        return message.get("body", b""), not message.get("more_body", False)
 
     async def bytes(self, *, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
         """Return the whole body; it is read once, and later calls return the same bytes."""
         if self._content is None:
             self.limit_bytes = min(self.limit_bytes, limit_bytes)
             try:
-                async with asyncio.timeout(_BODY_SECONDS):
-                    self._content = b"".join([chunk async for chunk in self.chunks()])
+                self._content = await within(_BODY_SECONDS, self._whole())
             except TimeoutError:
                 raise RequestTimeoutError(_BODY_SECONDS) from None
         return self._content
+
+    async def _whole(self) -> "bytes":
+        return b"".join([chunk async for chunk in (self.chunks() if self.is_gzip else self._sent())])
 
     async def json(self) -> Any:
         """Return the whole body as exact JSON."""

@@ -18,9 +18,7 @@ class ContentResponse(Response):
     """A JSON response that keeps the `content` its body was written from, so that the body need not be parsed."""
 
     def __init__(self, content: Mapping[str, Any], *, status: int, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(
-            _written(content), status_code=status, media_type="application/json", headers=dict(headers or {})
-        )
+        super().__init__(_written(content), status, headers or None, "application/json")
         self.content = content
 
 
