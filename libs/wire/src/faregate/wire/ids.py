@@ -57,8 +57,29 @@ class _Tick:
             return self._last
 
 
+class _Random:
+    """Bytes of the operating system's generator for 512 ids, read in one call."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._parts: list[bytes] = []
+
+    def take(self) -> bytes:
+        """Return eight bytes that no other call returns."""
+        try:
+            return self._parts.pop()
+        except IndexError:
+            read = os.urandom(4096)
+            self._parts.extend([read[at : at + 8] for at in range(8, 4096, 8)])
+            return read[:8]
+
+
 _TICK = _Tick()
+_RANDOM = _Random()
 os.register_at_fork(after_in_child=_TICK.renew_lock)  # another thread may hold the lock at the fork
+os.register_at_fork(after_in_child=_RANDOM.forget)  # or both processes would make the same ids
 
 
 def new_uuid7() -> UUID:
@@ -74,7 +95,7 @@ def new_uuid7_text() -> str:
 
 def _uuid7_number() -> int:
     tick = _TICK.next()
-    tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
+    tail = int.from_bytes(_RANDOM.take(), "big") & ((1 << 62) - 1)
     return (tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0x2 << 62 | tail
 
 

@@ -129,11 +129,11 @@ def validate(kind: Any, data: Any) -> Any:
 
     `kind` is a model, a list of models, or either of both (`Model | list[Model]`).
     """
-    wanted = _alternative(kind, data)
+    wanted = kind if isinstance(kind, type) else _alternative(kind, data)
     if isinstance(data, list) and len(cast("list[Any]", data)) > ITEMS_LIMIT:
         raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts")
     try:
-        return TypeAdapter(wanted).validate_python(data) if get_origin(wanted) else wanted.model_validate(data)
+        return wanted.model_validate(data) if isinstance(wanted, type) else TypeAdapter(wanted).validate_python(data)
     except ValidationError as error:
         raise invalid(error) from None
 
@@ -168,7 +168,10 @@ def _alternative(kind: Any, data: Any) -> Any:
 
 def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
     """Return the media type of the body among `consumes`; `application/…+json` counts as JSON; only UTF-8 is accepted."""
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    given = request.headers.get("content-type", "")
+    if given in consumes:
+        return given
+    kind, _, parameters = given.lower().partition(";")
     kind = kind.strip()
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if charset not in {"", "utf-8", "utf8", "us-ascii"}:
@@ -182,7 +185,10 @@ def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
 
 def _is_gzip(request: Request) -> bool:
     """Tell whether the body is gzip, the only content coding that is accepted."""
-    coding = request.headers.get("content-encoding", "").strip().lower()
+    coding = request.headers.get("content-encoding")
+    if coding is None:
+        return False
+    coding = coding.strip().lower()
     if coding not in _CODINGS:
         raise UnsupportedEncodingError
     return _CODINGS[coding]
