@@ -94,13 +94,10 @@ class RawBody:
         if self._content is None:
             self.limit_bytes = min(self.limit_bytes, limit_bytes)
             try:
-                self._content = await within(_BODY_SECONDS, self._whole())
+                self._content = await within(_BODY_SECONDS, _joined(self.chunks()))
             except TimeoutError:
                 raise RequestTimeoutError(_BODY_SECONDS) from None
         return self._content
-
-    async def _whole(self) -> "bytes":
-        return b"".join([chunk async for chunk in (self.chunks() if self.is_gzip else self._sent())])
 
     async def json(self) -> Any:
         """Return the whole body as exact JSON."""
@@ -109,6 +106,10 @@ class RawBody:
     async def items(self, *, mend: bool = False) -> Any:
         """Return the whole body as exact JSON; an item of an array that cannot be read is an `Unreadable` in its place."""
         return load_items(await self.bytes(), mend=mend)
+
+
+async def _joined(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
 
 
 async def read_body(operation: Operation, request: Request) -> Any:
@@ -130,10 +131,11 @@ def validate(kind: Any, data: Any) -> Any:
     `kind` is a model, a list of models, or either of both (`Model | list[Model]`).
     """
     wanted = kind if isinstance(kind, type) else _alternative(kind, data)
+    model = cast("type[BaseModel]", wanted) if isinstance(wanted, type) else None
     if isinstance(data, list) and len(cast("list[Any]", data)) > ITEMS_LIMIT:
         raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts")
     try:
-        return wanted.model_validate(data) if isinstance(wanted, type) else TypeAdapter(wanted).validate_python(data)
+        return model.model_validate(data) if model is not None else TypeAdapter(wanted).validate_python(data)
     except ValidationError as error:
         raise invalid(error) from None
 

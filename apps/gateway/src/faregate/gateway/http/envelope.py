@@ -100,13 +100,14 @@ def _exact(value: Any) -> Any:
 @cache
 def _is_plain(model: type[BaseModel]) -> bool:
     """Whether `model_dump` does nothing but make a dictionary of the fields, which are then written by the same rules."""
-    return not (_customs(model.__pydantic_core_schema__) or model.model_computed_fields)
+    has_more = model.model_computed_fields or model.model_config.get("extra") == "allow"
+    return not (has_more or _customs(model.__pydantic_core_schema__))
 
 
 def _customs(schema: Any) -> bool:
-    """Whether a pydantic schema says how to write a value: a serializer, left-out or extra fields, a root model."""
+    """Whether a pydantic schema says how to write a value: by a serializer, without a field, or as a root model."""
     if isinstance(schema, dict):
         fields = cast("dict[str, Any]", schema)
         own = any(fields.get(name) for name in ("serialization", "serialization_exclude", "root_model"))
-        return own or fields.get("extra_behavior") == "allow" or any(map(_customs, fields.values()))
+        return own or any(map(_customs, fields.values()))
     return isinstance(schema, list | tuple) and any(map(_customs, cast("Sequence[Any]", schema)))

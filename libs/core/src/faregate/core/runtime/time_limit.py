@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Generator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = ["within"]
 
@@ -21,7 +21,7 @@ async def within(seconds: float, waited: Awaitable[T]) -> T:
     try:
         first = next(steps)
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return cast("T", end.value)
     async with asyncio.timeout(seconds):
         return await _Resumed(steps, first)
 
