@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -21,7 +22,6 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
 from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
-from faregate.core.db.eager_dialect import EAGER_URL, EagerDialect
 from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
@@ -45,7 +45,11 @@ _CLOSING_SECONDS = 5
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
+_EAGER = "faregate"
 _QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
+
+
+registry.register(f"postgresql.{_EAGER}", "faregate.core.db.eager_dialect", "EagerDialect")  # loaded when it is used
 
 
 @runtime_checkable
@@ -163,7 +167,7 @@ class Database:
         if problem is not None:
             raise ConfigurationError(f"FAREGATE_DATABASE_URL: {problem}")
         self._engine = create_async_engine(
-            EAGER_URL,
+            f"postgresql+{_EAGER}://",
             connect_args={"async_creator_fn": self._connect_pooled, **self._preparation},
             pool_size=self._pool_size,
             max_overflow=0,
@@ -410,7 +414,7 @@ async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
 def _held(session: Session) -> "tuple[bool, asyncpg.Connection[asyncpg.Record]]":
     """Return whether BEGIN is sent for the session's transaction, and the driver's connection that it holds."""
     connection = session.connection()
-    return isinstance(connection.dialect, EagerDialect), cast("Any", connection.connection.driver_connection)
+    return connection.dialect.driver == _EAGER, cast("Any", connection.connection.driver_connection)
 
 
 def _libpq_url(url: str) -> str:

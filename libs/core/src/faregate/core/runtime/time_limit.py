@@ -34,7 +34,7 @@ class _Resumed(Awaitable[T]):
         self._first = [first]
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return self  # type: ignore[return-value]  # it has the methods of a generator that `await` uses
+        return cast("Generator[Any, Any, T]", self)  # it has the methods of a generator that `await` uses
 
     def __iter__(self) -> "_Resumed[T]":
         return self
