@@ -28,11 +28,11 @@ from faregate.core.db.connection_errors import (
     takes_no_writes,
     too_old,
 )
+from faregate.core.db.guarded_commits import GuardedConnection
 from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
 from faregate.core.db.server_watch import ServerWatch
 from faregate.core.db.servers import Servers
-from faregate.core.db.sessions import Session
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
@@ -449,12 +449,12 @@ class Database:
             raise too_old(major, url)
         return connection
 
-    async def _connect_through_pooler(self, url: str, timeout_seconds: float) -> Session:
+    async def _connect_through_pooler(self, url: str, timeout_seconds: float) -> GuardedConnection:
         return await connect_through_pooler(url, self._session_settings, timeout_seconds=timeout_seconds)
 
-    async def _connect_directly(self, url: str, timeout_seconds: float) -> Session:
+    async def _connect_directly(self, url: str, timeout_seconds: float) -> GuardedConnection:
         connection = await asyncpg.connect(
-            url, server_settings=self._session_settings, timeout=timeout_seconds, connection_class=Session
+            url, server_settings=self._session_settings, timeout=timeout_seconds, connection_class=GuardedConnection
         )
         self._watch.opened(connection, url)
         return connection

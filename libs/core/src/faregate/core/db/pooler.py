@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from faregate.core.db.sessions import Session, SessionTransaction
+from faregate.core.db.guarded_commits import GuardedConnection, GuardedTransaction
 from faregate.core.errors import ConfigurationError
 
 __all__ = ["PooledConnection", "check_settings", "connect_through_pooler", "is_pooler_refusal", "pooler_refusal"]
@@ -24,7 +24,7 @@ from pg_settings where name = any($1)
 """
 
 
-class PooledConnection(Session):
+class PooledConnection(GuardedConnection):
     """A connection whose transactions bring their settings; it has none of its own."""
 
     transaction_settings = ""
@@ -34,7 +34,7 @@ class PooledConnection(Session):
         return _SetTransaction(self, isolation, readonly, deferrable)
 
 
-class _SetTransaction(SessionTransaction):
+class _SetTransaction(GuardedTransaction):
     """A transaction that begins with the settings that other connections have from their start."""
 
     def __init__(self, connection: PooledConnection, isolation: Any, readonly: bool, deferrable: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.transaction import Transaction
 
-__all__ = ["Session", "SessionTransaction"]
+__all__ = ["GuardedConnection", "GuardedTransaction"]
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
@@ -20,20 +20,20 @@ else:
     _Connection = asyncpg.Connection
 
 
-class Session(_Connection):
+class GuardedConnection(_Connection):
     """A connection of Faregate."""
 
     def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         """Return a transaction as `asyncpg.Connection.transaction` does."""
-        return SessionTransaction(self, isolation, readonly, deferrable)
+        return GuardedTransaction(self, isolation, readonly, deferrable)
 
 
-class SessionTransaction(Transaction):
+class GuardedTransaction(Transaction):
     """A transaction whose commit either ends or takes the connection with it."""
 
-    def __init__(self, connection: Session, isolation: Any, readonly: bool, deferrable: bool) -> None:
+    def __init__(self, connection: GuardedConnection, isolation: Any, readonly: bool, deferrable: bool) -> None:
         super().__init__(connection, isolation, readonly, deferrable)
-        self._session = connection
+        self._guarded = connection
 
     async def commit(self) -> None:
         """Commit; if the caller is cancelled meanwhile, close the connection, and leave the outcome to the server."""
@@ -41,7 +41,7 @@ class SessionTransaction(Transaction):
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
-            self._session.terminate()
+            self._guarded.terminate()
             with contextlib.suppress(Exception):
                 await committing
             raise
