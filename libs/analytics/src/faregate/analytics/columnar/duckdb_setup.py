@@ -42,9 +42,9 @@ def open_duckdb(folder: Path, *, memory_mb: int, threads: int, ordered: bool) ->
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
             "preserve_insertion_order": ordered,
-            "allowed_directories": [f"{folder.absolute()}/"],
         },
     )
+    connection.execute(f"set allowed_directories = [{quoted(folder)}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
