@@ -46,7 +46,8 @@ class ExportSource:
             )
             transaction = connection.transaction(isolation="repeatable_read", readonly=True)
             await transaction.start()
-            yield cls(connection, selection, database.sql)
+            with database.losses_reported():
+                yield cls(connection, selection, database.sql)
             # on failure there is no rollback: the connection may be cut already, and cutting it ends the transaction
             await transaction.commit()
             done = True

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
@@ -178,8 +178,9 @@ class Database:
             EngineUnavailableError: the server cannot be used; the text names its address, the reason and the fix.
             ConfigurationError: the address cannot be read.
         """
-        async with self._require_engine().connect():
-            return
+        with self.losses_reported():
+            async with self._require_engine().connect():
+                return
 
     async def close(self) -> None:
         """Refuse new transactions, wait for running ones, close all connections and release the server.
@@ -215,13 +216,9 @@ class Database:
             return
         if isolation != "READ COMMITTED" or read_only:
             engine = self._variant(isolation, read_only)
-        try:
+        with self.losses_reported():
             async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
-            if is_unavailable(error):
-                raise lost_connection(error, self.url) from error
-            raise
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
         """Run `work` in a transaction; retry after a deadlock, lock time-out or serialization failure.
@@ -267,10 +264,34 @@ class Database:
         """Whether a transaction of the running task would join the one of `run_joined`; those of other tasks would not."""
         return current_transaction(self) is not None
 
+    @contextmanager
+    def losses_reported(self) -> Generator[None]:
+        """Raise `EngineUnavailableError` in place of what SQLAlchemy or the driver raises in the block for a lost connection."""
+        try:
+            yield
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+            if is_unavailable(error):
+                raise lost_connection(error, self.url) from error
+            raise
+
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
         self._require_engine()
         return await self._connect()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
+        """Open a connection outside the pool for the block.
+
+        Raises:
+            EngineUnavailableError: the database cannot be reached, or the connection was lost within the block.
+        """
+        with self.losses_reported():
+            connection = await self.connect()
+            try:
+                yield connection
+            finally:
+                await connection.close()
 
     async def driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":
         """Return the driver's connection that `session` holds, for COPY inside its transaction."""
