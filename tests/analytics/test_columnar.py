@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,7 @@ from faregate.core.personal_columns import NAME
 from faregate.core.settings import load_settings
 from faregate.usage.personal_columns import USAGE_COLUMNS
 
+SEEDS = count_from(1)
 DUCKDB = duckdb.connect(":memory:")
 STEPS = ("insert", "insert", "insert", "late", "void", "replace", "begin", "end", "copy", "copy", "lose", "merge")
 EVERY = CopyLimits(fewest_facts=1, rows_bytes=2000, kept_seconds=0)
@@ -187,7 +189,7 @@ async def same(columns: Columns, *questions: Question) -> None:
 
 
 async def fill(columns: Columns, count: int = 20, **more: Any) -> None:
-    life = Life(columns.lab, count)
+    life = Life(columns.lab, next(SEEDS))
     await columns.lab.recorder.record([{**event, **more} for event in life.events(count)])
 
 
