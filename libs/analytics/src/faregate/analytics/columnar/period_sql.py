@@ -22,8 +22,7 @@ def period_position(periods: Sequence[datetime], column: str) -> str:
     runs = _runs(starts)
     last = _position(starts, runs[-1], column)
     arms = [
-        f"when {column} < {starts[after]} then {_position(starts, run, column)}"
-        for run, (after, _) in pairwise(runs)
+        f"when {column} < {starts[after]} then {_position(starts, run, column)}" for run, (after, _) in pairwise(runs)
     ]
     return f"(case {' '.join(arms)} else {last} end)" if arms else f"({last})"
 
