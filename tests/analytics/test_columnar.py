@@ -258,7 +258,7 @@ async def test_an_erased_person_is_not_in_the_files(columns: Columns) -> None:
     await columns.copier.run()
     assert columns.files
 
-    text = [str(row) for path in columns.files for row in duckdb.sql(f"from read_parquet('{path}')").fetchall()]
+    text = [str(row) for path in columns.files for row in DUCKDB.execute(f"from read_parquet('{path}')").fetchall()]
     assert any("chat" in row for row in text)
     assert not [row for row in text if "curie" in row]
     assert not [path for path in columns.files if b"curie" in path.read_bytes()]
