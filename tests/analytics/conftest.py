@@ -1,6 +1,6 @@
 """The analytics and usage libraries with their own database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ async def lab(settings: Settings) -> AsyncIterator[Lab]:
 
 
 @asynccontextmanager
-async def lab_of(settings: Settings) -> AsyncIterator[Lab]:
+async def lab_of(settings: Settings) -> AsyncGenerator[Lab]:
     """Open the libraries with these settings."""
     core = CoreContainer(settings=settings)
     credit = CreditContainer(

@@ -1,1 +1,1 @@
-"""Columnar copy of the facts: files of closed transaction ranges, and the questions that they answer."""
+"""Columnar copy of the facts, and the questions that it answers."""

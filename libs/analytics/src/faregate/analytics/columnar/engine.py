@@ -1,4 +1,6 @@
-"""DuckDB engine of the columnar copy: one database in memory for the process, questions in threads.
+"""DuckDB engine of the columnar copy.
+
+One database in memory for the process; questions run in threads.
 
 The facts of a filtered question are taken out of the files once, and kept while they are few: the parts of an answer read them
 several times. Files never change, so that files, range and filters say which facts these are.
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from faregate.analytics.columnar.columns import COLUMNS
 from faregate.analytics.columnar.duckdb_setup import open_duckdb, quoted
-from faregate.analytics.columnar.questions_sql import Condition, tail_sql
+from faregate.analytics.columnar.questions_sql import FactCondition, tail_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,7 +36,7 @@ class Selected:
     """The facts of a question: those of the files that meet the condition, and the tail, as JSON (empty for none)."""
 
     files: tuple[Path, ...]
-    condition: Condition
+    condition: FactCondition
     tail: str
 
     @property

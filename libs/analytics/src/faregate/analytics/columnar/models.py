@@ -1,4 +1,4 @@
-"""Tables of the columnar copy: how far it reaches, its months and its files."""
+"""Tables of the columnar copy: state, months and files."""
 
 from datetime import date, datetime
 from uuid import UUID

@@ -14,7 +14,7 @@ from faregate.analytics.facts.conditions_sql import DIMENSIONS, MEASURES, UNPRIC
 from faregate.analytics.question.filters import Question
 
 __all__ = [
-    "Condition",
+    "FactCondition",
     "active_count_sql",
     "active_sql",
     "condition_of",
@@ -33,7 +33,7 @@ _TAIL_TYPES = ", ".join(f'"{column.name}": "{column.type}"' for column in COLUMN
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class FactCondition:
     """The facts of a question: a condition over `e`, and its parameters; `filtered` if it is about more than the time."""
 
     sql: str
@@ -41,7 +41,7 @@ class Condition:
     filtered: bool
 
 
-def condition_of(question: Question, people: Mapping[str, int]) -> Condition:
+def condition_of(question: Question, people: Mapping[str, int]) -> FactCondition:
     """Return the condition of a question; `people` are the subject numbers of the user and the organisation, by filter."""
     filters, span = question.filters, question.range
     given = filters.given
@@ -57,7 +57,7 @@ def condition_of(question: Question, people: Mapping[str, int]) -> Condition:
     parts += [f"e.{column} = {number}" for column, number in people.items()]
     if filters.status is not None:
         parts.append(_WORDS.get(filters.status) or f"e.status = {int(filters.status)}")
-    return Condition(" and ".join(sorted(parts)), values, bool(given))
+    return FactCondition(" and ".join(sorted(parts)), values, bool(given))
 
 
 def tail_sql() -> str:

@@ -105,14 +105,15 @@ class ColumnarRepository(RawRepository):
     async def active(
         self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:
-        periods = periods_of(question.range, unit) if unit else ()
+        periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
         position = period_position(periods, "e.time_us") if periods else "0"
         rows = await self._answer(session, question, sql.active_sql("facts", position), rest)
         if rows is None:
             return await super().active(session, question, unit, rest)
         found: dict[datetime | None, dict[int, int]] = {}
         for place, subject_id, facts in rows:
-            found.setdefault(periods[place] if periods else None, {})[subject_id] = int(facts)
+            period: datetime | None = periods[place] if periods else None
+            found.setdefault(period, {})[subject_id] = int(facts)
         return found
 
     async def _answer(

@@ -1,4 +1,4 @@
-"""Source of facts for questions: the files of the copy and the tail from PostgreSQL, of one snapshot."""
+"""Source of facts for questions: files and tail of one snapshot."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
