@@ -112,7 +112,7 @@ class ColumnarRepository(RawRepository):
             return await super().active(session, question, unit, rest)
         found: dict[datetime | None, dict[int, int]] = {}
         for place, subject_id, facts in rows:
-            period: datetime | None = periods[place] if periods else None
+            period: datetime | None = periods[int(place)] if periods else None
             found.setdefault(period, {})[subject_id] = int(facts)
         return found
 
