@@ -16,7 +16,6 @@ from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
 from faregate.analytics.retention.archiving import EventArchive
-from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.job import Roller
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
@@ -47,8 +46,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     archived: providers.Provider[ArchivedMonths] = providers.Singleton(ArchivedMonths, database)
     raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database, archived)
     rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database, archived)
-    cube: providers.Provider[CubeRepository] = providers.Singleton(CubeRepository, database)
-    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, cube, subjects)
+    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, subjects)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
     archive: providers.Provider[EventArchive] = providers.Singleton(

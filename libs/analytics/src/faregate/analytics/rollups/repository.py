@@ -248,10 +248,8 @@ class RollupRepository:
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order` (an expression over sums), including the facts of the rest."""
         names = ", ".join(_USER_SUMS)
-        kept = _buckets("usage_user", "b.service = :in_service", "date")
-        of_ranked = _buckets(
-            "usage_user", "b.service = :in_service and b.subject_id = any(array(table ranked))", "date"
-        )
+        kept = _buckets("usage_user", "true", "date")
+        of_ranked = _buckets("usage_user", "b.subject_id = any(array(table ranked))", "date")
         sql = f"""
         with of_rest as materialized (
           select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at, {measures_sql(models=False)}
@@ -270,14 +268,7 @@ class RollupRepository:
         ) s group by subject_id) t order by {order} desc, subject_id
         """  # noqa: S608
         await self._archived.note(session, question, rest)
-        rows = await self._database.rows(
-            session,
-            sql,
-            in_service=question.filters.service or "",
-            limit=limit,
-            **_pieces(coverage),
-            **parameters(question, rest),
-        )
+        rows = await self._database.rows(session, sql, limit=limit, **_pieces(coverage), **parameters(question, rest))
         return [(row.subject_id, measures_of(row, 2), row.last_at) for row in rows]
 
 
