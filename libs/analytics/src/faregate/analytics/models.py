@@ -53,7 +53,7 @@ class UsageRollupRow(TableModel, table=True):
     by day and month; of all facts together by quarter-hour (0), too.
 
     An empty `value` stands for facts without one; `detail` is the provider of a model. `bins` and `counts` are the
-    sketch of the latencies, in no order: of days and months, and of the hours of all facts together.
+    sketch of the latencies, in no order: of days, and of the hours and months of all facts together.
     """
 
     __table_args__: Any = (

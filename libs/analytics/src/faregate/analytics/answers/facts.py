@@ -191,11 +191,11 @@ class FactReader:
     ) -> Mapping[datetime | None, int]:
         coverage = _coverage(question, unit, active_grains(alone[0])) if alone is not None else None
         if alone is None or coverage is None:
-            return _counted(await self._raw.active(session, question, unit))
+            return await self._raw.active_counts(session, question, unit)
         rest = await self._rest(session, question, coverage)
         late = {} if rest.empty else await self._raw.active(session, question, unit, rest)
         if any(facts <= 0 for users in late.values() for facts in users.values()):
-            return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
+            return await self._raw.active_counts(session, question, unit)  # a correction that is not rolled up yet
         dimension, values = alone[0], alone[1] or _NO_VALUE
         if unit is None:
             return {
@@ -252,10 +252,6 @@ def _united(kept: Mapping[K, Measures], rest: Mapping[K, Measures]) -> dict[K, M
 
 def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
     return {key: measures for key, measures in found.items() if not measures.empty}
-
-
-def _counted(found: Mapping[datetime | None, Mapping[int, int]]) -> dict[datetime | None, int]:
-    return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}
 
 
 def _binned(counts: Mapping[int, int]) -> dict[int, int]:

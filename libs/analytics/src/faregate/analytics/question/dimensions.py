@@ -59,7 +59,7 @@ class Grain(IntEnum):
 
 
 _FROM_QUARTER = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
-_FROM_HOUR, _FROM_DAY, _MONTHS = _FROM_QUARTER[1:], _FROM_QUARTER[2:], _FROM_QUARTER[3:]
+_FROM_HOUR, _FROM_DAY, _DAYS, _MONTHS = _FROM_QUARTER[1:], _FROM_QUARTER[2:], _FROM_QUARTER[2:3], _FROM_QUARTER[3:]
 
 
 def sum_grains(dimension: Dimension) -> tuple[Grain, ...]:
@@ -69,7 +69,7 @@ def sum_grains(dimension: Dimension) -> tuple[Grain, ...]:
 
 def sketch_grains(dimension: Dimension) -> tuple[Grain, ...]:
     """Return the lengths of buckets, the shortest first, by which latencies are kept."""
-    return _FROM_HOUR if dimension is Dimension.TOTAL else _FROM_DAY
+    return _FROM_HOUR if dimension is Dimension.TOTAL else _DAYS
 
 
 def active_grains(dimension: Dimension) -> tuple[Grain, ...]:

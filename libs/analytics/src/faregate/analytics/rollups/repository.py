@@ -237,10 +237,18 @@ class RollupRepository:
         periods: Sequence[datetime],
     ) -> dict[datetime, int]:
         """Return the number of active users in each period, given by the period starts."""
+        given = {**_given(dimension, values), **_pieces(coverage)}
+        if len(values) == 1 and coverage.buckets_from(periods):
+            sql = f"""
+            select r.bucket as start, sum(bit_count(r.users))::bigint as number
+            from {_buckets("usage_active", _of(values))} group by 1
+            """  # noqa: S608
+            rows = await self._database.rows(session, sql, **given)
+            starts = {period.timestamp(): period for period in periods}
+            return {starts[row.start.timestamp()]: row.number for row in rows}
         active = _active(_PERIOD, "true", values)
         sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
-        given = {**_given(dimension, values), "periods": periods}
-        rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
+        rows = await self._database.rows(session, sql, **given, periods=periods)
         return {periods[row.period - 1]: row.number for row in rows}
 
     async def users(

@@ -172,7 +172,7 @@ quarters as materialized (
   from batch where bin is not null group by hour, bin
   union all select {_PART}, 2, bucket, bin, count from day_bins
   union all select {_PART}, 3, date_trunc('month', bucket, 'UTC'), bin, sum(count)::bigint from day_bins
-  group by 1, 2, 3, 5, 6
+  where dimension = {_TOTAL} group by 1, 2, 3, 5, 6
 ), sketches as materialized (
   select {_PART}, grain, bucket, array_agg(bin) as bins, array_agg(count) as counts
   from bins where count <> 0 group by 1, 2, 3, 4, 5
@@ -184,6 +184,7 @@ quarters as materialized (
     union all select {_PART}, 2, bucket, {", ".join(_SUMS)} from days
     union all select {_PART}, 3, bucket, {", ".join(_SUMS)} from months
   ) s left join sketches using ({_PART}, grain, bucket)
+  order by dimension, grain, bucket
   on conflict ({_PART}, grain, bucket) do update set {_added("r", _SUMS)}, (bins, counts) = (
     select array_agg(n.bin), array_agg(n.count) from (
       select s.bin, sum(s.count)::bigint as count from (
@@ -203,10 +204,9 @@ active_quarters as materialized (
   select date_trunc('day', bucket, 'UTC') as bucket, chunk, bit_or(users) as users from active_hours group by 1, 2
 ), seen as (
   select {_dimension((*_BY_USES, *_BY_CALLS))} as dimension, {_value((*_BY_USES, *_BY_CALLS))} as value,
-    date_trunc('month', day)::date as month, subject_id
-  from batch where sign > 0
-  group by grouping sets ({_sets((*_BY_USES, "provider"), "date_trunc('month', day)", "subject_id")},
-    (model, date_trunc('month', day), subject_id))
+    month, subject_id
+  from (select *, date_trunc('month', day::timestamp) as month from batch where sign > 0) b
+  group by grouping sets ({_sets((*_BY_USES, "provider"), "month", "subject_id")}, (model, month, subject_id))
   having {_NAMED["meter"]} and {_NAMED["model"]}
 ), activated as (
   insert into faregate.usage_active as a (dimension, value, grain, bucket, chunk, users)
@@ -215,8 +215,9 @@ active_quarters as materialized (
   union all select {_TOTAL}, '', 2, bucket, chunk, users from active_days
   union all select {_TOTAL}, '', 3, date_trunc('month', bucket, 'UTC'), chunk, bit_or(users)
   from active_days group by 4, 5
-  union all select dimension, value, 3, month::timestamp at time zone 'UTC', subject_id / {CHUNK_BITS}, bit_or({MASK})
+  union all select dimension, value, 3, month at time zone 'UTC', subject_id / {CHUNK_BITS}, bit_or({MASK})
   from seen group by 1, 2, 4, 5
+  order by 1, 3, 4, 5
   on conflict (dimension, value, grain, bucket, chunk) do update set users = a.users | excluded.users
 )
 """  # noqa: S608
@@ -228,10 +229,11 @@ user_days as materialized (
 ), personal as (
   insert into faregate.usage_user as u (grain, bucket, subject_id, last_at, {", ".join(USER_SUMS)})
   select 2, day, subject_id, last_at, {", ".join(USER_SUMS)} from user_days
-  union all select 3, date_trunc('month', day)::date, subject_id, max(last_at), {united(USER_SUMS)}
+  union all select 3, date_trunc('month', day::timestamp)::date, subject_id, max(last_at), {united(USER_SUMS)}
   from user_days group by 2, 3
-  union all select 4, date_trunc('week', day)::date, subject_id, max(last_at), {united(USER_SUMS)}
+  union all select 4, date_trunc('week', day::timestamp)::date, subject_id, max(last_at), {united(USER_SUMS)}
   from user_days group by 2, 3
+  order by 1, 2, 3
   on conflict (grain, bucket, subject_id) do update
     set last_at = greatest(u.last_at, excluded.last_at), {_added("u", USER_SUMS)}
 )

@@ -27,8 +27,10 @@ def upgrade() -> None:
     op.drop_table("usage_cube", schema=schema)
     for name in _BINS:
         op.alter_column("usage_rollup", name, nullable=True, server_default=None, schema=schema)
+    op.execute(
+        f"update {schema}.usage_rollup set bins = null, counts = null where bins = '{{}}' or (dimension <> 0 and grain = 3)"
+    )
     _keep(schema, "usage_rollup", "dimension = 0 or grain > case dimension when 5 then 1 else 0 end")
-    op.execute(f"update {schema}.usage_rollup set bins = null, counts = null where bins = '{{}}'")
     _keep(schema, "usage_active", "dimension = 0 or grain = 3")
     _keep(schema, "usage_user", "service = ''")
     op.drop_constraint("usage_user_pkey", "usage_user", schema=schema, type_="primary")
