@@ -194,7 +194,7 @@ class FactReader:
     async def _unique_users(
         self, session: AsyncSession, question: Question, unit: Unit | None, alone: _Kept | None
     ) -> Mapping[datetime | None, int]:
-        coverage = _coverage(question, unit, active_grains(alone[0])) if alone is not None else None
+        coverage = _active_coverage(question, unit, alone)
         if alone is None or coverage is None:
             return await self._raw.active_counts(session, question, unit)
         rest = await self._rest(session, question, coverage)
@@ -245,6 +245,17 @@ class FactReader:
 def _series_coverage(question: Question, unit: Unit, alone: _Kept | None) -> Coverage | None:
     """Return buckets of sums that cover the range, each within one period; None if only the facts can answer."""
     return _coverage(question, unit, sum_grains(alone[0])) if alone is not None else None
+
+
+def _active_coverage(question: Question, unit: Unit | None, alone: _Kept | None) -> Coverage | None:
+    """Return buckets of active users; those of one value, which are months, must be the whole range: else the facts have to be
+    read anyway, and all of them are read faster than their two ends.
+    """
+    if alone is None:
+        return None
+    found = _coverage(question, unit, active_grains(alone[0]))
+    whole = found is not None and found.start <= question.range.start and question.range.end <= found.end
+    return found if whole or alone[0] is Dimension.TOTAL else None
 
 
 def _coverage(question: Question, unit: Unit | None, grains: tuple[Grain, ...]) -> Coverage | None:

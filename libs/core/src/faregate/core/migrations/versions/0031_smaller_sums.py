@@ -1,6 +1,6 @@
 """Sums by each dimension alone; no sums by combination, and none by user and service
 
-Revision: 0030, after 0029. `usage_cube` and `usage_cube_active` are dropped. Of `usage_rollup` the quarter-hours of single
+Revision: 0031, after 0030. `usage_cube` and `usage_cube_active` are dropped. Of `usage_rollup` the quarter-hours of single
 dimensions and the hours of organisations are deleted, of `usage_active` all that is shorter than a month for single
 dimensions, of `usage_user` the sums by service. What remains needs no new roll-up, for archived months either. The three tables
 are locked while what remains of them is written again: about a second for each 200 MB.
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import context, op
 from sqlalchemy.dialects import postgresql
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
