@@ -65,8 +65,12 @@ class Network:
                 self.signal(machine, signal.SIGCONT)
                 self.kill(machine)
                 _ip("netns", "del", self._namespace(machine))
-        with contextlib.suppress(subprocess.CalledProcessError):
-            _ip("link", "del", self._bridge)
+        for link in (
+            *map(self._cable, self.machines),
+            self._bridge,
+        ):  # the kernel takes its time with those of a namespace
+            with contextlib.suppress(subprocess.CalledProcessError):
+                _ip("link", "del", link)
 
     def command(self, machine: str, *command: str) -> list[str]:
         """Return the command that runs `command` on a machine."""

@@ -119,6 +119,7 @@ class Trial:
             finally:
                 await self._pool.close()
             verdict = await self._verdict(uses, container)
+        self._say(f"{self._name}: {dict(verdict.faults) or 'clean'}")
         return Result(self._name, await self._measured(windows, uses), self._counts(uses), verdict, time.time() - began)
 
     def _as_settings(self, way: str, **more: Any) -> Any:

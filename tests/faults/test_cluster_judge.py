@@ -1,0 +1,65 @@
+"""The judge of cluster trials: it accepts what callers were told, and names each kind of loss and doubling."""
+
+from typing import Any
+
+import pytest
+
+from faults.cluster.judge import Found, judge
+from faults.cluster.uses import Acknowledged, Use, longest_silence
+
+
+def _told() -> Acknowledged:
+    told = Acknowledged(tried={"a": ("ada", 5), "b": ("ada", 7)}, started={"a"}, logs={"l"}, events={"e"})
+    told.uses["a"] = Use("ada", 5, "HTTP", 1.0)
+    return told
+
+
+def _charge(user: str, micros: int, *, status: int = 1, times: int = 1) -> dict[str, Any]:
+    return {"user_id": user, "status": status, "consumed": micros, "charged": micros, "times": times}
+
+
+def _found(**changes: Any) -> Found:
+    sound: dict[str, Any] = {
+        "charges": {"a": _charge("ada", 5)}, "debits": {"ada": 5}, "logs": {"l": 1}, "events": {"e": 1},
+    }  # fmt: skip
+    return Found(**(sound | changes))
+
+
+def test_what_was_acknowledged_and_done_once_is_right() -> None:
+    assert not judge(_told(), _found()).faults
+
+
+def test_a_use_without_an_answer_may_be_settled_or_not() -> None:
+    both = {"a": _charge("ada", 5), "b": _charge("ada", 7)}
+    assert not judge(_told(), _found(charges=both, debits={"ada": 12})).faults
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"charges": {}, "debits": {"ada": 0}}, "acknowledged settlements lost"),
+        ({"charges": {}, "debits": {"ada": 0}}, "acknowledged starts lost"),
+        ({"charges": {"a": _charge("ada", 5, times=2)}}, "keys not charged exactly once"),
+        ({"charges": {"a": _charge("bela", 5)}, "debits": {"bela": 5}}, "keys settled with another payer or price"),
+        ({"charges": {"a": _charge("ada", 6)}, "debits": {"ada": 6}}, "keys settled with another payer or price"),
+        ({"charges": {"a": _charge("ada", 5), "c": _charge("ada", 1)}, "debits": {"ada": 6}}, "keys that nobody used"),
+        ({"debits": {"ada": 10}}, "wallets with another total"),
+        ({"logs": {}}, "acknowledged logs lost"),
+        ({"logs": {"l": 2}}, "logs stored more than once"),
+        ({"events": {}}, "acknowledged events lost"),
+        ({"events": {"e": 2}}, "events stored more than once"),
+    ],
+)
+def test_each_kind_of_loss_and_doubling_is_named(changes: dict[str, Any], kind: str) -> None:
+    assert kind in judge(_told(), _found(**changes)).faults
+
+
+def test_answers_other_than_503_with_retry_after_are_faults() -> None:
+    told = _told()
+    told.wrong["HTTP: 500"] += 2
+    assert judge(told, _found()).faults == {"answers that are not 503 with Retry-After": 2}
+
+
+def test_a_silence_counts_from_the_fault_to_its_end() -> None:
+    assert longest_silence([1, 2, 8, 9], 0, 20) == 11
+    assert longest_silence([], 3, 5) == 2
