@@ -6,7 +6,6 @@ on waiting, and shows nothing before a standby has it.
 """
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -23,9 +22,18 @@ else:
 class GuardedConnection(_Connection):
     """A connection of Faregate."""
 
+    is_committing = False
+
     def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         """Return a transaction as `asyncpg.Connection.transaction` does."""
         return GuardedTransaction(self, isolation, readonly, deferrable)
+
+    def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
+        """Do what the driver does when a caller no longer waits for a statement, except for a COMMIT."""
+        if self.is_committing:
+            asyncio.get_running_loop().call_soon(self.terminate)
+        else:
+            super()._cancel_current_command(waiter, cancel_waiter)
 
 
 class GuardedTransaction(Transaction):
@@ -37,11 +45,8 @@ class GuardedTransaction(Transaction):
 
     async def commit(self) -> None:
         """Commit; if the caller is cancelled meanwhile, close the connection, and leave the outcome to the server."""
-        committing = asyncio.ensure_future(super().commit())
+        self._guarded.is_committing = True
         try:
-            await asyncio.shield(committing)
-        except asyncio.CancelledError:
-            self._guarded.terminate()
-            with contextlib.suppress(Exception):
-                await committing
-            raise
+            await super().commit()
+        finally:
+            self._guarded.is_committing = False
