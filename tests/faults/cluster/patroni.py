@@ -210,6 +210,8 @@ class PatroniCluster:
                 "bin_dir": "/usr/lib/postgresql/15/bin",
                 "pgpass": str(home / "pgpass"),
                 "parameters": {"unix_socket_directories": str(home)},
+                "remove_data_directory_on_rewind_failure": True,
+                "remove_data_directory_on_diverged_timelines": True,
                 "authentication": {
                     "superuser": {"username": "postgres", "password": "postgres"},
                     "replication": {"username": "replicator", "password": "replicator"},
@@ -227,6 +229,7 @@ class PatroniCluster:
             "synchronous_commit": "on" if self._synchronous else "local",
             "wal_sender_timeout": "5s",
             "wal_receiver_timeout": "5s",
+            "wal_keep_size": "1GB",  # a server that comes back must find what it missed
         }
 
     def _open_gate(self) -> None:
