@@ -179,7 +179,7 @@ class PatroniCluster:
             "initial-cluster-state": "new",
             "heartbeat-interval": 300,
             "election-timeout": 3000,
-            "enable-grpc-gateway": True,  # Patroni speaks through it; a configuration file turns it off
+            "enable-v2": True,
             "logger": "zap",
         }
 
@@ -190,7 +190,9 @@ class PatroniCluster:
             "scope": "faregate",
             "name": node,
             "restapi": {"listen": f"{address}:8008", "connect_address": f"{address}:8008"},
-            "etcd3": {"hosts": [f"{self._network.address(each)}:2379" for each in self.nodes]},
+            # By etcd's v3, Patroni 3.0.2 writes the leader's key without a comparison: what a server that was cut off had still
+            # to write took effect when it came back, and made it the primary beside the one that had replaced it.
+            "etcd": {"hosts": [f"{self._network.address(each)}:2379" for each in self.nodes]},
             "bootstrap": {
                 "dcs": {
                     "ttl": TTL_SECONDS,
