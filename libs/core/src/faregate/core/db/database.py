@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
+from faregate.core.db.arrays import array_parameter
 from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
 from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
@@ -287,7 +288,7 @@ class Database:
         statement = self.sql.statement(sql)
         driver = session.info.get(_DRIVER)
         if driver is not None and driver[0] is session.get_transaction():
-            arguments = [parameters[name] for name in statement.names]
+            arguments = [array_parameter(parameters[name]) for name in statement.names]
             return cast("Sequence[Any]", await driver[1].fetch(statement.driver_sql, *arguments, record_class=Row))
         result = cast("CursorResult[Any]", await session.execute(statement.clause, parameters))
         rows = result.all() if result.returns_rows else ()
