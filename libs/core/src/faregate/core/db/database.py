@@ -286,10 +286,10 @@ class Database:
         driver, at a third of the cost.
         """
         statement = self.sql.statement(sql)
-        driver = session.info.get(_DRIVER)
-        if driver is not None and driver[0] is session.get_transaction():
+        driver = self._held_driver(session)
+        if driver is not None:
             arguments = [array_parameter(parameters[name]) for name in statement.names]
-            return cast("Sequence[Any]", await driver[1].fetch(statement.driver_sql, *arguments, record_class=Row))
+            return cast("Sequence[Any]", await driver.fetch(statement.driver_sql, *arguments, record_class=Row))
         result = cast("CursorResult[Any]", await session.execute(statement.clause, parameters))
         rows = result.all() if result.returns_rows else ()
         session.info[_DRIVER] = (session.get_transaction(), await self.driver(session))
@@ -302,8 +302,13 @@ class Database:
 
         Cheaper than INSERT from about `COPIED_FROM` rows, in spite of one more round trip.
         """
-        driver = await self.driver(session)
+        driver = self._held_driver(session) or await self.driver(session)
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
+
+    def _held_driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record] | None":
+        """Return the driver's connection if the session's transaction has begun with `rows`."""
+        transaction, driver = session.info.get(_DRIVER, (None, None))
+        return driver if transaction is not None and transaction is session.get_transaction() else None
 
     async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await self._connect(pooled=True)

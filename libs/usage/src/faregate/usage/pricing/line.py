@@ -1,7 +1,7 @@
 """Price of one usage line: cost, margin, credits. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -110,7 +110,7 @@ class PriceBook:
     def _line(self, usage: ModelUsage, found: _Found, margin: Decimal, credits: Decimal) -> UsageLine:
         cost = found.cost
         if usage.provider != found.provider:  # as the stored line says it, so that every answer is the same
-            usage = replace(usage, provider=found.provider)
+            usage = usage.of_provider(found.provider)
         return UsageLine(
             usage=usage,
             provider=found.provider,

@@ -6,6 +6,7 @@ Converts a received AMQP message to a delivery or a dead letter, and these to me
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, cast
 from uuid import uuid4
@@ -170,6 +171,7 @@ def _publisher_properties(message: DeliveredMessage) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+@lru_cache(maxsize=512)
 def _is_internal(name: str) -> bool:
     return name in _OURS or name == "x-delivery-count" or "death" in name or name == "x-acquired-count"
 
