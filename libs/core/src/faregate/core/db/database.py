@@ -166,6 +166,7 @@ class Database:
             connect_args={"async_creator_fn": self._connect_pooled, **self._preparation},
             pool_size=self._pool_size,
             max_overflow=0,
+            pool_use_lifo=True,  # the connection used last has the statements prepared and their plans made
             pool_timeout=30,
             execution_options={"schema_translate_map": {SCHEMA: self.sql.schema}},
             json_serializer=_json_text,
