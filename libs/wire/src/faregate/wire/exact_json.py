@@ -266,7 +266,7 @@ def _plain_writer() -> Callable[[Any], str]:
     if c_make_encoder is None:
         return _plain_encoder.encode
     encoder = _plain_encoder
-    pieces = c_make_encoder(None, encoder.default, encode_basestring, None, ":", ",", False, False, False)  # noqa: FBT003
+    pieces = c_make_encoder(None, encoder.default, encode_basestring, None, ":", ",", False, False, False)
     return lambda value: "".join(pieces(value, 0))
 
 

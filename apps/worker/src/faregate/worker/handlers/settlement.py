@@ -22,7 +22,7 @@ from faregate.core.messaging.interfaces import (
 from faregate.core.values.json_items import Unreadable
 from faregate.usage.credits_process.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
 from faregate.usage.service import UsageService
-from faregate.usage.values import Settled, SettleRequest
+from faregate.usage.values import SettleRequest
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER

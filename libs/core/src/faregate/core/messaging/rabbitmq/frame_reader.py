@@ -69,7 +69,9 @@ class FrameReader:
         data, at = self._data, self._at
         if len(data) - at < _HEAD:
             return None
-        if data.startswith(b"AMQP", at):  # the broker speaks another version; aiormq recognises these bytes and refuses it
+        if data.startswith(
+            b"AMQP", at
+        ):  # the broker speaks another version; aiormq recognises these bytes and refuses it
             end = at + _HEAD
         else:
             end = at + _HEAD + int.from_bytes(data[at + 3 : at + _HEAD]) + 1
