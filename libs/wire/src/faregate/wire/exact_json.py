@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]  # pyright: ignore
+from json.encoder import encode_basestring  # pyright: ignore[reportUnknownVariableType]
 from typing import Any, cast
 from uuid import UUID
 
@@ -263,10 +263,10 @@ _plain_encoder = json.JSONEncoder(
 
 def _plain_writer() -> Callable[[Any], str]:
     """Return the encoder of plain values; where the interpreter has it in C, without building it anew for each value."""
-    if c_make_encoder is None:
+    in_c: Any = getattr(json.encoder, "c_make_encoder", None)
+    if in_c is None:
         return _plain_encoder.encode
-    encoder = _plain_encoder
-    pieces = c_make_encoder(None, encoder.default, encode_basestring, None, ":", ",", False, False, False)
+    pieces = in_c(None, _plain_encoder.default, encode_basestring, None, ":", ",", False, False, False)
     return lambda value: "".join(pieces(value, 0))
 
 

@@ -1,7 +1,8 @@
 """Consumer of one queue, on a connection of its own.
 
-Messages are put into an inbox as they arrive (see `frame_reader`), and taken from there. Acknowledgements are cumulative and sent last, after the copies of messages to be retried or
-dead-lettered are confirmed; a lost acknowledgement means one more delivery, nothing else.
+Messages are put into an inbox as they arrive (see `frame_reader`), and taken from there. Acknowledgements are cumulative and
+sent last, after the copies of messages to be retried or dead-lettered are confirmed; a lost acknowledgement means one more
+delivery, nothing else.
 """
 
 import asyncio

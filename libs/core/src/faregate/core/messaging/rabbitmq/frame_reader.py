@@ -14,6 +14,8 @@ __all__ = ["FrameReader"]
 
 _HEAD = 7
 _END = b"\xce"
+_OTHER_VERSION = b"AMQP"
+"""How the answer of a broker that speaks another version begins. It is no frame; aiormq recognises and refuses it."""
 _PIECE = 256 * 1024
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00" + _END
 
@@ -62,19 +64,16 @@ class FrameReader:
                 await self._read_more()
             elif not self._is_taken(frame):
                 self._pass_on()
-                return frame if frame.startswith(b"AMQP") else repaired(frame)
+                return frame if frame.startswith(_OTHER_VERSION) else repaired(frame)
 
     def _next(self) -> bytes | None:
         """Return the next frame if it has arrived completely."""
         data, at = self._data, self._at
         if len(data) - at < _HEAD:
             return None
-        if data.startswith(
-            b"AMQP", at
-        ):  # the broker speaks another version; aiormq recognises these bytes and refuses it
-            end = at + _HEAD
-        else:
-            end = at + _HEAD + int.from_bytes(data[at + 3 : at + _HEAD]) + 1
+        end = at + _HEAD
+        if not data.startswith(_OTHER_VERSION, at):
+            end += int.from_bytes(data[at + 3 : end]) + 1
         if len(data) < end:
             return None
         self._at = end
