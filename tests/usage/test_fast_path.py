@@ -67,7 +67,9 @@ async def test_a_warm_worker_settles_the_first_use_as_fast_as_later_ones(databas
         database.forget()
         await _settle(library, "first")
 
-    read = [sql for sql in database.statements if "from faregate.version" not in sql]  # a cache is revalidated now and then
+    read = [
+        sql for sql in database.statements if "from faregate.version" not in sql
+    ]  # a cache is revalidated now and then
     assert len(read) <= 7, read
 
 

@@ -168,8 +168,8 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
             while await _settled(ground, "half") < count:
                 await asyncio.sleep(0.2)
     keys = list(sent)
-    later, first = keys[int(rate * _WARM_SECONDS) :], keys[: int(rate * _FIRST_SECONDS)]
-    return await _p99(ground, {key: sent[key] for key in later}), await _p99(ground, {key: sent[key] for key in first})
+    later, early = keys[int(rate * _WARM_SECONDS) :], keys[: int(rate * _FIRST_SECONDS)]
+    return await _p99(ground, {key: sent[key] for key in later}), await _p99(ground, {key: sent[key] for key in early})
 
 
 async def _p99(ground: Ground, sent: dict[str, float]) -> float:

@@ -59,7 +59,7 @@ class LedgerRepository:
         await run(session, sql.LOCK_WALLETS, ids=[], now=None)
         await run(session, sql.READ_CHANGED_CHARGES, keys=[], ends=[], holds=[])
         await run(session, sql.FIRST_GRANTS, ids=[], limit=_GRANTS_AT_FIRST)
-        nothing = {f"{part}_{name}": [] for part in _SETTLED for name in COLUMNS[part]}
+        nothing: dict[str, list[Any]] = {f"{part}_{name}": [] for part in _SETTLED for name in COLUMNS[part]}
         await run(session, _write_statement(_SETTLED), **nothing)
         for part, table in sql.COPIES.items():
             await self._database.copy(session, table, COLUMNS[part], [])
