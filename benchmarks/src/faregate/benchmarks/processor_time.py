@@ -1,45 +1,66 @@
-"""Processor time of processes and their children, as Linux counts it.
-
-On a machine that does other work as well it says more than the clock.
-"""
+"""Processor time of PostgreSQL, of this process and of others, in seconds."""
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-__all__ = ["processor_seconds"]
+from faregate.core.db.database import Database
 
-_PROCESSES = Path("/proc")
-_TICKS = os.sysconf("SC_CLK_TCK")
-_PARENT, _TIMES = 1, slice(11, 15)
-"""Fields of `/proc/<pid>/stat` after the name: the parent, then the time in user and system mode, its own and that of ended
-children."""
+__all__ = ["ProcessorTime", "process_seconds"]
 
-
-def processor_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that these processes and their descendants have used so far; 0 where `/proc` is missing."""
-    states = {int(entry.name): state for entry in _entries() if (state := _state(entry))}
-    children: dict[int, list[int]] = defaultdict(list)
-    for pid, (parent, _) in states.items():
-        children[parent].append(pid)
-    wanted, found = list(pids), set[int]()
-    while wanted:
-        pid = wanted.pop()
-        if pid in states and pid not in found:
-            found.add(pid)
-            wanted += children[pid]
-    return sum(states[pid][1] for pid in found)
+_NANOSECONDS = 10**9
+_BACKENDS = "select pg_backend_pid() as own, array_agg(pid) as pids from pg_stat_activity"
 
 
-def _entries() -> Iterable[Path]:
-    return (entry for entry in _PROCESSES.iterdir() if entry.name.isdigit()) if _PROCESSES.exists() else ()
+@dataclass(frozen=True, slots=True)
+class ProcessorTime:
+    """Processor time so far, of a server on this machine and of this process."""
+
+    server: float
+    process: float
+
+    @classmethod
+    async def now(cls, database: Database) -> Self:
+        """Return the time that all processes of the server have used, those that ended included."""
+        async with database.transaction(read_only=True) as session:
+            (row,) = await database.rows(session, _BACKENDS)
+        server = sum(map(_running_seconds, row.pids)) + _ended_seconds(_parent(row.own))
+        return cls(server, time.process_time())
+
+    def __sub__(self, earlier: "ProcessorTime") -> "ProcessorTime":
+        """Return the time used since `earlier`."""
+        return ProcessorTime(self.server - earlier.server, self.process - earlier.process)
+
+    @property
+    def total(self) -> float:
+        """The time of the server and of this process together."""
+        return self.server + self.process
 
 
-def _state(entry: Path) -> tuple[int, float] | None:
-    """Return the parent and the seconds of a process, or None if it has ended meanwhile."""
+def process_seconds(pid: int) -> float:
+    """Return the time of a process with all its threads, to the hundredth of a second."""
+    return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _running_seconds(pid: int) -> float:
+    """Return the time of a process, exact to the nanosecond; 0 if it has ended."""
     try:
-        fields = (entry / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[_PARENT]), sum(map(int, fields[_TIMES])) / _TICKS
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / _NANOSECONDS
+    except FileNotFoundError:
+        return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/[pid]/stat from the state on, which is the third."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _ended_seconds(pid: int) -> float:
+    """Return the time of the children of a process that have ended."""
+    return sum(map(int, _stat(pid)[13:15])) / os.sysconf("SC_CLK_TCK")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from faregate.benchmarks.ground import FEATURE, Ground, user
 from faregate.benchmarks.hot_wallet import settle_body
 from faregate.benchmarks.one_by_one import settle_one_by_one
-from faregate.benchmarks.processor_time import processor_seconds
+from faregate.benchmarks.processor_time import ProcessorTime, process_seconds
 from faregate.benchmarks.worker_load import WorkerLoad, check_empty, working
 from faregate.core.clock import SystemClock
 from faregate.core.messaging.interfaces import OutgoingMessage
@@ -117,7 +117,7 @@ async def _settle(
     async with working(ground, workers, queue=SETTLE_MULTIMODEL_QUEUE) as load, asyncio.timeout(_WAIT_SECONDS):
         while not (at_first := await load.acknowledged()):
             await asyncio.sleep(_LOOK_SECONDS)
-        began, used = clock.monotonic(), _processor_times(ground, load)
+        began, used = clock.monotonic(), await _processor_times(ground, load)
         while waiting := (await transport.backlog(SETTLE_MULTIMODEL_QUEUE)).depth:  # cheaper than the workers' metrics
             on_progress(messages - waiting)
             await asyncio.sleep(_LOOK_SECONDS)
@@ -126,15 +126,15 @@ async def _settle(
         took = clock.monotonic() - began
         workers_used, database_used = (
             1e6 * (after - before) / (messages - at_first)
-            for before, after in zip(used, _processor_times(ground, load), strict=True)
+            for before, after in zip(used, await _processor_times(ground, load), strict=True)
         )
     await check_empty(ground, SETTLE_MULTIMODEL_QUEUE)
     return (messages - at_first) / took, workers_used, database_used
 
 
-def _processor_times(ground: Ground, load: WorkerLoad) -> tuple[float, float]:
-    server = ground.server.server_pid()
-    return processor_seconds(load.pids), processor_seconds([server] if server is not None else [])
+async def _processor_times(ground: Ground, load: WorkerLoad) -> tuple[float, float]:
+    server = (await ProcessorTime.now(ground.library.database())).server
+    return sum(map(process_seconds, load.pids)), server
 
 
 async def _settled(ground: Ground, prefix: str) -> int:

@@ -136,6 +136,7 @@ async def open_engines(container: GatewayContainer) -> AsyncGenerator[None]:
             looking.cancel()
             await container.response_cache().close()
             await container.limiter().close()
+            await container.write_marks().close()
 
 
 async def _report_key_set(url: str | None) -> None:

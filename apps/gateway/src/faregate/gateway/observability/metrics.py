@@ -12,9 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from faregate.core.db.database import Database
 from faregate.core.monitoring.gauges import IGauges
 from faregate.core.monitoring.prometheus import prometheus_text
-from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.gateway.http.rate_limits import RateLimiter
 from faregate.usage.values import Settled
 
@@ -26,7 +26,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class GatewayMetrics:
     """The metrics of one process, or of all processes that share `PROMETHEUS_MULTIPROC_DIR`."""
 
-    def __init__(self, limiter: RateLimiter, cache_metrics: CacheMetrics, sources: Sequence[IGauges] = ()) -> None:
+    def __init__(self, limiter: RateLimiter, database: Database, sources: Sequence[IGauges] = ()) -> None:
         self._sources = sources
         self._registry = CollectorRegistry()
         labels = ("method", "route")
@@ -56,7 +56,15 @@ class GatewayMetrics:
         )
         self._of_route = lru_cache(maxsize=None)(self._find_of_route)
         self._registry.register(_Limits(limiter))
-        cache_metrics.listen(self._look)
+        database.cache_metrics.listen(self._look)
+        self._reads = Counter(
+            "faregate_replica_reads",
+            "Reads that are declared for a replica, by the server that answered",
+            ("answered_by", "why"),
+            registry=self._registry,
+        )
+        if database.replica is not None:
+            database.replica.metrics.listen(self._read)
 
     def begin(self) -> None:
         """Count a request at its start."""
@@ -85,6 +93,9 @@ class GatewayMetrics:
 
     def _look(self, name: str, hit: bool) -> None:
         self._lookups.labels(name, "hit" if hit else "miss").inc()
+
+    def _read(self, answered_by: str, why: str) -> None:
+        self._reads.labels(answered_by, why).inc()
 
     async def text(self) -> bytes:
         """Return all metrics in Prometheus' text format, with the number of waiting messages of each queue."""
