@@ -1,7 +1,7 @@
 """Arrays as parameters of the driver."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["Array", "array_parameter"]
 
@@ -35,6 +35,7 @@ class Array:
 
 def array_parameter(value: Any) -> Any:
     """Return a list without nested lists as an `Array`, and any other parameter as it is."""
-    if type(value) is list and len(value) >= _WORTHWHILE and not isinstance(value[0], list):  # pyright: ignore[reportUnknownArgumentType]
-        return Array(value)  # pyright: ignore[reportUnknownArgumentType]
-    return value
+    if type(value) is not list:
+        return value
+    values = cast("list[Any]", value)
+    return Array(values) if len(values) >= _WORTHWHILE and not isinstance(values[0], list) else values
