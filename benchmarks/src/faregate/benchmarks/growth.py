@@ -1,4 +1,4 @@
-"""Cost of a settlement and of an event while the tables that grow are filled.
+"""Costs of settlements and events while the tables that grow are filled.
 
 The fill is a ledger that verifies: months of settled uses, with their lines, events and claims, in monthly partitions. The
 retention of identities works as in production: claims older than the window are forgotten. Sizes are measured in one database
@@ -42,7 +42,7 @@ _ANALYZE = "vacuum (analyze) faregate.{table}"
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class UnitCost:
     """What one of many cost: processor time of this process and PostgreSQL together, and time on the clock, in µs."""
 
     processor: float
@@ -56,8 +56,8 @@ class Grown:
     rows: int
     gigabytes: float
     partitions: int
-    settlement: Cost
-    event: Cost
+    settlement: UnitCost
+    event: UnitCost
     drifts: int
 
 
@@ -106,7 +106,7 @@ async def _measured(ground: Ground, numbers: "count[int]", *, rows: int, wallets
     return Grown(rows, size.bytes / 1e9, partitions, _least(settling), _least(recording), len(verified.drifts))
 
 
-async def _settle(ground: Ground, number: int, wallets: int, size: int) -> Cost:
+async def _settle(ground: Ground, number: int, wallets: int, size: int) -> UnitCost:
     """Start a block of uses of wallets all over the tables, and settle it in batches; only settling counts."""
     step = 7919 + number
     people = [user(n * step % (wallets // _OF_WALLETS) * _OF_WALLETS) for n in range(size)]
@@ -124,7 +124,7 @@ async def _settle(ground: Ground, number: int, wallets: int, size: int) -> Cost:
     return await _cost(ground.library.database(), settle, size)
 
 
-async def _record(database: Database, number: int, wallets: int, size: int) -> Cost:
+async def _record(database: Database, number: int, wallets: int, size: int) -> UnitCost:
     """Record a block of events of the same people; none repeats an earlier one."""
     recorder = recorder_of(database)
     events = [
@@ -147,19 +147,19 @@ async def _record(database: Database, number: int, wallets: int, size: int) -> C
     return await _cost(database, record, size)
 
 
-async def _cost(database: Database, work: Callable[[], Awaitable[None]], number: int) -> Cost:
+async def _cost(database: Database, work: Callable[[], Awaitable[None]], number: int) -> UnitCost:
     used, began = await ProcessorTime.now(database), _CLOCK.monotonic()
     await work()
     took, after = _CLOCK.monotonic() - began, await ProcessorTime.now(database)
-    return Cost(1e6 * (after - used).total / number, 1e6 * took / number)
+    return UnitCost(1e6 * (after - used).total / number, 1e6 * took / number)
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[first : first + size] for first in range(0, len(items), size))
 
 
-def _least(costs: Sequence[Cost]) -> Cost:
-    return Cost(min(cost.processor for cost in costs), min(cost.clock for cost in costs))
+def _least(costs: Sequence[UnitCost]) -> UnitCost:
+    return UnitCost(min(cost.processor for cost in costs), min(cost.clock for cost in costs))
 
 
 async def _run(database: Database, sql: str, **parameters: datetime | int) -> Sequence[Any]:

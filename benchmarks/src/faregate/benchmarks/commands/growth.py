@@ -1,4 +1,4 @@
-"""`faregate bench growth`: cost of a settlement and of an event in tables of any size."""
+"""`faregate bench growth`: costs of settlements and events in growing tables."""
 
 from __future__ import annotations
 
