@@ -81,6 +81,7 @@ from faregate.host.container import FaregateContainer
 
 if TYPE_CHECKING:
     from faregate.gateway.graphql.service import GraphService
+    from faregate.gateway.tenancy.apps import TenantApps
 
 __all__ = ["GatewayContainer"]
 
@@ -156,11 +157,23 @@ def make_graphql(
     )
 
 
+def make_tenant_apps(deployment: FaregateContainer, settings: Settings) -> "TenantApps":
+    """Return the applications of the tenants of a deployment."""
+    from faregate.gateway.tenancy.opening import tenant_apps  # it makes containers of this class
+
+    return tenant_apps(deployment, idle_seconds=settings.tenant_idle_seconds)
+
+
 host = FaregateContainer
 
 
 class GatewayContainer(FaregateContainer):
-    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher`, `controllers` and `cycles`."""
+    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher`, `controllers`, `cycles`, and for a deployment of
+    many tenants `tenant_apps`.
+    """
+
+    __self__: providers.Provider[FaregateContainer] = providers.Self()
+    tenant_apps: "providers.Provider[TenantApps]" = providers.Singleton(make_tenant_apps, __self__, host.settings)
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
@@ -170,7 +183,11 @@ class GatewayContainer(FaregateContainer):
     )
     work: providers.Provider[UnitOfWork] = providers.Singleton(UnitOfWork, host.database, host.idempotency, host.audit)
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
-        RateLimiter, providers.Callable(limit_rules, host.settings), host.clock, host.settings.provided.redis_url
+        RateLimiter,
+        providers.Callable(limit_rules, host.settings),
+        host.clock,
+        host.settings.provided.redis_url,
+        namespace=host.settings.provided.db_schema,
     )
     response_cache: providers.Provider[ResponseCache] = providers.Singleton(
         ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
@@ -184,6 +201,7 @@ class GatewayContainer(FaregateContainer):
         limiter,
         host.database.provided.cache_metrics,
         providers.List(host.core.container.gauges, host.credit.container.gauges),
+        tenant=host.settings.provided.tenant,
     )
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController,

@@ -19,12 +19,15 @@ from faregate.core.logging import get_logger
 from faregate.core.messaging.dead_letters import DeadLetterService
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.messaging.wake_ups import WakeUps
 from faregate.core.monitoring.gauges import QueueGauges
 from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.core.monitoring.scaling import QueueScaling
 from faregate.core.monitoring.system import SystemStatus
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
+from faregate.core.tenants.registry import TenantRegistry
+from faregate.core.tenants.values import tag_of
 from faregate.core.webhooks.egress import Egress
 from faregate.core.webhooks.endpoints import WebhookStore
 from faregate.core.webhooks.outgoing_events import Announcer
@@ -55,10 +58,12 @@ def make_database(settings: Settings) -> Database:
     )
 
 
-def make_transport(settings: Settings, database: Database, clock: IClock | None = None) -> ITransport:
+def make_transport(
+    settings: Settings, database: Database, clock: IClock | None = None, wake_ups: WakeUps | None = None
+) -> ITransport:
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
     if settings.broker_url is None:
-        return PostgresTransport(database)
+        return PostgresTransport(database, wake_ups)
     try:
         from faregate.core.messaging.rabbitmq.transport import RabbitTransport
     except ModuleNotFoundError as error:
@@ -69,7 +74,8 @@ def make_transport(settings: Settings, database: Database, clock: IClock | None 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
     """Return the store of this deployment's API keys."""
-    return KeyStore(database, clock, settings.key_pepper.get_secret_value())
+    tag = tag_of(settings.tenant) if settings.tenant is not None else ""
+    return KeyStore(database, clock, settings.key_pepper.get_secret_value(), tag)
 
 
 def make_ring(settings: Settings) -> KeyRing:
@@ -110,15 +116,18 @@ async def _connect(transport: ITransport) -> None:
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
     `heartbeats`, `gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`,
-    `announcer`, `webhooks`, `ring` and `clock`.
+    `announcer`, `webhooks`, `ring`, `tenants` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
 
     clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
-    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
-    outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
+    wake_ups: providers.Provider[WakeUps | None] = providers.Object(None)
+    transport: providers.Provider[ITransport] = providers.Singleton(
+        make_transport, settings, database, clock, wake_ups
+    )
+    outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database, wake_ups)
     dead_letters: providers.Provider[DeadLetterService] = providers.Singleton(DeadLetterService, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
@@ -134,6 +143,7 @@ class CoreContainer(containers.DeclarativeContainer):
         Egress, allow_private=settings.provided.webhook_allow_private
     )
     ring: providers.Provider[KeyRing] = providers.Singleton(make_ring, settings)
+    tenants: providers.Provider[TenantRegistry] = providers.Singleton(TenantRegistry, database, ring)
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
     webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)
