@@ -27,6 +27,7 @@ from faregate.core.monitoring.system import SystemStatus
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
 from faregate.core.tenants.registry import TenantRegistry
+from faregate.core.tenants.service import TenantService
 from faregate.core.tenants.values import tag_of
 from faregate.core.webhooks.egress import Egress
 from faregate.core.webhooks.endpoints import WebhookStore
@@ -116,7 +117,8 @@ async def _connect(transport: ITransport) -> None:
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
     `heartbeats`, `gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`,
-    `announcer`, `webhooks`, `ring`, `tenants` and `clock`.
+    `announcer`, `webhooks`, `ring`, `tenants`,
+    `tenant_service` and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -124,9 +126,7 @@ class CoreContainer(containers.DeclarativeContainer):
     clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
     wake_ups: providers.Provider[WakeUps | None] = providers.Object(None)
-    transport: providers.Provider[ITransport] = providers.Singleton(
-        make_transport, settings, database, clock, wake_ups
-    )
+    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock, wake_ups)
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database, wake_ups)
     dead_letters: providers.Provider[DeadLetterService] = providers.Singleton(DeadLetterService, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
@@ -144,6 +144,9 @@ class CoreContainer(containers.DeclarativeContainer):
     )
     ring: providers.Provider[KeyRing] = providers.Singleton(make_ring, settings)
     tenants: providers.Provider[TenantRegistry] = providers.Singleton(TenantRegistry, database, ring)
+    tenant_service: providers.Provider[TenantService] = providers.Singleton(
+        TenantService, database, tenants, settings, clock
+    )
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
     webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)

@@ -101,6 +101,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     egress = core.container.egress
     ring = core.container.ring
     tenants = core.container.tenants
+    tenant_service = core.container.tenant_service
     announcer = core.container.announcer
     webhooks = core.container.webhooks
 

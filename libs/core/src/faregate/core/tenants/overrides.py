@@ -18,7 +18,7 @@ from faregate.core.tenants.values import Tenant
 from faregate.wire import exact_json
 from faregate.wire.errors import MalformedError
 
-__all__ = ["DEPLOYMENT", "OWN", "PLACES", "check_apart", "override_of", "settings_of"]
+__all__ = ["DEPLOYMENT", "OWN", "PLACES", "check_apart", "files_of", "override_of", "settings_of"]
 
 DEPLOYMENT = frozenset(
     {
@@ -108,6 +108,18 @@ def settings_of(deployment: Settings, tenant: Tenant) -> Settings:
     return isolated_settings(**{**inherited, **places, **own, **fixed})
 
 
+def files_of(settings: Settings) -> list[Path]:
+    """Return the folders and files on this machine that belong to the tenant of `settings` alone, as far as they exist."""
+    found: list[Path] = []
+    for name in sorted(PLACES):
+        place = getattr(settings, name)
+        if place is None or (isinstance(place, str) and "://" in place):
+            continue
+        path = Path(place)
+        found += [path] if path.is_dir() else sorted(path.parent.glob(f"{path.name}*"))
+    return list(dict.fromkeys(found))
+
+
 def override_of(text: str) -> tuple[str, Any]:
     """Return the field and the value of `NAME=VALUE`, as it is typed; the value is None if it is empty.
 
@@ -119,7 +131,11 @@ def override_of(text: str) -> tuple[str, Any]:
     if field is None or not equals:
         raise InvalidError(f"{name!r} is no setting; write it as FAREGATE_MARGIN_PERCENT=30", param="settings")
     if field in DEPLOYMENT | PLACES:
-        why = "each tenant has its own place below that of the deployment" if field in PLACES else "it is the deployment's"
+        why = (
+            "each tenant has its own place below that of the deployment"
+            if field in PLACES
+            else "it is the deployment's"
+        )
         raise InvalidError(f"{variable_name(field)} cannot be set for one tenant: {why}", param="settings")
     if not value:
         return field, None

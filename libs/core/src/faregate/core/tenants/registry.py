@@ -161,11 +161,16 @@ def _place(key: str) -> str:
 
 def _taken(key: str, schema: str, other: Tenant | None) -> TenantExistsError:
     if other is None:
-        return TenantExistsError(f"The schema {schema!r} is the deployment's own; give the tenant another", param="schema")
+        return TenantExistsError(
+            f"The schema {schema!r} is the deployment's own; give the tenant another", param="schema"
+        )
     if other.key == key:
         return TenantExistsError(f"There is a tenant {key!r} already, with the schema {other.schema!r}", param="key")
     if other.schema == schema:
-        return TenantExistsError(f"The schema {schema!r} belongs to tenant {other.key!r}; choose another", param="schema")
+        return TenantExistsError(
+            f"The schema {schema!r} belongs to tenant {other.key!r}; choose another", param="schema"
+        )
     return TenantExistsError(
-        f"Keys of {key!r} and of tenant {other.key!r} would begin alike; choose another key for the new tenant", param="key"
+        f"Keys of {key!r} and of tenant {other.key!r} would begin alike; choose another key for the new tenant",
+        param="key",
     )

@@ -28,13 +28,17 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
+_BESIDE = ("_bi", "_aside")
+"""Ends of the names of schemas beside that of a tenant: the views for BI tools, and what a restore replaces."""
+
 
 class TenantState(StrEnum):
-    """`creating`: its tables are not complete yet; only `active` tenants are served."""
+    """Only `active` tenants are served. The tables of the others are not complete yet, complete, or about to be dropped."""
 
     CREATING = "creating"
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    DELETING = "deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,9 @@ def check_host(host: str) -> str:
     """Return `host` in lower case, or raise `InvalidError`."""
     lower = host.lower()
     if not _HOST.fullmatch(lower):
-        raise InvalidError(f"{host!r} is no host name; write it without scheme and port, as acme.example.com", param="host")
+        raise InvalidError(
+            f"{host!r} is no host name; write it without scheme and port, as acme.example.com", param="host"
+        )
     return lower
 
 
@@ -103,7 +109,14 @@ def check_schema(schema: str) -> str:
     """Return `schema`, or raise `InvalidError`."""
     if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_") or schema in {"public", "information_schema"}:
         raise InvalidError(
-            f"{schema!r} cannot be the schema of a tenant; use a-z, 0-9 and _, and none of PostgreSQL's own", param="schema"
+            f"{schema!r} cannot be the schema of a tenant; use a-z, 0-9 and _, and none of PostgreSQL's own",
+            param="schema",
+        )
+    if schema.endswith(_BESIDE):
+        raise InvalidError(
+            f"The schema {schema!r} could be one beside another tenant's; choose one that does not end with "
+            f"{' or '.join(_BESIDE)}",
+            param="schema",
         )
     return schema
 

@@ -91,6 +91,7 @@ async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None)
     from faregate.core.db.embedded import EmbeddedServer, default_data_dir
     from faregate.core.db.embedded_keeper import EmbeddedKeeper
     from faregate.core.db.migrate import upgrade
+    from faregate.cli.commands.operations.migrate import migrate_tenants
     from faregate.worker.main import run_worker, stop_on_signals
 
     stop = stop_on_signals()
@@ -101,6 +102,8 @@ async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None)
         if embedded is not None:
             await embedded.start()
         await upgrade(database)
+        if settings.multi_tenant:
+            await migrate_tenants(settings, database)
         async with asyncio.TaskGroup() as tasks:
             if embedded is not None:
                 tasks.create_task(EmbeddedKeeper(embedded).run(stop))
