@@ -172,7 +172,7 @@ class GatewayContainer(FaregateContainer):
     many tenants `tenant_apps`.
     """
 
-    __self__: providers.Provider[FaregateContainer] = providers.Self()
+    __self__ = providers.Self()
     tenant_apps: "providers.Provider[TenantApps]" = providers.Singleton(make_tenant_apps, __self__, host.settings)
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(

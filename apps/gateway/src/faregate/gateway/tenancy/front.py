@@ -62,7 +62,7 @@ class TenantFront:
             if begun:
                 raise
             if isinstance(error, ConfigurationError):
-                log.error("tenant_misconfigured", tenant=tenant.key, problem=error.detail)
+                log.warning("tenant_misconfigured", tenant=tenant.key, problem=error.detail)
             await self._refuse(error, scope, receive, send)
 
     async def _refuse(self, error: FaregateError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +92,7 @@ def _until_ended(held: HeldApp, receive: Receive) -> Receive:
 
 
 async def _first(receive: Receive, ended: asyncio.Event) -> Message:
-    tasks: list[asyncio.Task[Any]] = [asyncio.ensure_future(receive()), asyncio.create_task(ended.wait())]  # type: ignore[list-item]
+    tasks: list[asyncio.Task[Any]] = [asyncio.ensure_future(receive()), asyncio.create_task(ended.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return tasks[0].result() if tasks[0].done() else {"type": "http.disconnect"}

@@ -26,7 +26,7 @@ from faregate.gateway.security.auth import IAuthenticator
 from faregate.gateway.security.auth import Scope as Permission
 from faregate.gateway.security.client_address import ForwardedAddress
 from faregate.gateway.tenancy.apps import TenantApps
-from faregate.gateway.tenancy.front import PROCESS_PATHS, REFUSAL, TenantFront
+from faregate.gateway.tenancy.front import REFUSAL, TenantFront
 
 __all__ = ["create_front", "watched"]
 

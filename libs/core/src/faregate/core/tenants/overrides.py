@@ -1,8 +1,8 @@
 """Settings of a tenant, composed from those of the deployment and its own.
 
-Each setting belongs to one of four kinds, which a test compares with the model: settings of the deployment, which no tenant changes;
-places, of which each tenant has its own below those of the deployment; identities and addresses, which no tenant inherits; and
-the others, which a tenant inherits and may change.
+Each setting belongs to one of four kinds, which a test compares with the model: settings of the deployment, which no tenant
+changes; places, of which each tenant has its own below those of the deployment; identities and addresses, which no tenant
+inherits; and the others, which a tenant inherits and may change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -184,7 +184,7 @@ def _place(name: str, place: Any, key: str) -> Any:
 
 
 def _public_url(deployment: str | None, tenant: Tenant) -> str | None:
-    """Return the deployment's address with the tenant's host in place of its own; None if it has none, or the tenant has no host."""
+    """Return the deployment's address with the tenant's host in place of its own; None if one of them has none."""
     if deployment is None or not tenant.hosts:
         return None
     parts = urlsplit(deployment)

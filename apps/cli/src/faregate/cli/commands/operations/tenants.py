@@ -19,6 +19,7 @@ from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
     from faregate.core.container import CoreContainer
+    from faregate.core.db.database import Database
     from faregate.core.tenants.service import TenantService
     from faregate.core.tenants.values import Tenant
 
@@ -127,8 +128,9 @@ def export(
         return found
 
     found = _with_core(work)
-    facts = {"file": file, "bytes": file.stat().st_size, "schema": found.schema, "revision": _revision()}
-    print_done(f"{file}: {facts['bytes'] / 1024**2:.1f} MiB, schema {found.schema}", facts, output)
+    size = file.stat().st_size
+    facts = {"file": file, "bytes": size, "schema": found.schema, "revision": _revision()}
+    print_done(f"{file}: {size / 1024**2:.1f} MiB, schema {found.schema}", facts, output)
 
 
 @tenants.command
@@ -141,7 +143,6 @@ def delete(
     output: Output = "table",
 ) -> None:
     """Drop all tables of a suspended tenant, its queues and its files, and forget it. Safe to repeat after an interruption."""
-    from faregate.analytics.bi.service import BiService
     from faregate.core.tenants.overrides import files_of
 
     if confirm != key:
@@ -154,7 +155,7 @@ def delete(
         found = await service.get(key)
         files = [] if keep_files else files_of(service.settings_of(found))
         deleted = await service.delete(key)
-        await BiService(service.database_of(found)).drop()
+        await _drop_views(service.database_of(found))
         for path in files:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return deleted, files
@@ -184,6 +185,14 @@ def show(key: str, *, output: Output = "table") -> None:
         {**_facts(found), "hosts": " ".join(found.hosts)} if output == "table" else _facts(found),
         output,
     )
+
+
+async def _drop_views(database: Database) -> None:
+    """Drop the schema of the views for BI tools, whose tables are gone."""
+    from faregate.analytics.bi.service import BiService
+
+    await database.open()
+    await BiService(database).drop()
 
 
 async def _first_key(service: TenantService, tenant: Tenant) -> str | None:

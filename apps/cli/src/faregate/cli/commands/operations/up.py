@@ -86,12 +86,12 @@ def _key_file(settings: Settings) -> Path:
 
 
 async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None) -> None:
+    from faregate.cli.commands.operations.migrate import migrate_tenants
     from faregate.cli.demo.serving import Gateway
     from faregate.core.container import make_database
     from faregate.core.db.embedded import EmbeddedServer, default_data_dir
     from faregate.core.db.embedded_keeper import EmbeddedKeeper
     from faregate.core.db.migrate import upgrade
-    from faregate.cli.commands.operations.migrate import migrate_tenants
     from faregate.worker.main import run_worker, stop_on_signals
 
     stop = stop_on_signals()

@@ -14,8 +14,8 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
-    from faregate.core.settings import Settings
     from faregate.core.access.audit import AuditEntry, AuditFilter
+    from faregate.core.settings import Settings
 
 __all__ = ["audit"]
 
