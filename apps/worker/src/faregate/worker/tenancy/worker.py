@@ -1,7 +1,7 @@
 """Worker of a deployment with many tenants.
 
-Once a second one statement asks what waits at whom; notifications say it earlier. A tenant with something to do gets turns in lanes:
-messages, scheduled jobs, webhooks, reports. So the tasks and connections of a worker do not grow with the number of tenants.
+Once a second one statement asks what waits at whom; notifications say it earlier. A tenant with something to do gets turns in
+lanes: messages, scheduled jobs, webhooks, reports. So the tasks and connections of a worker do not grow with the number of tenants.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from faregate.core.tenants.values import Tenant
 from faregate.wire import exact_json
 from faregate.wire.errors import MalformedError
 
-__all__ = ["DEPLOYMENT", "OWN", "PLACES", "check_apart", "files_of", "override_of", "settings_of"]
+__all__ = ["DEPLOYMENT", "OWN", "PLACES", "check_apart", "folders_of", "override_of", "settings_of"]
 
 DEPLOYMENT = frozenset(
     {
@@ -61,6 +61,12 @@ DEPLOYMENT = frozenset(
 PLACES = frozenset(
     {"alert_log_file", "batch_file", "cache_dir", "export_dir", "export_to", "log_archive_dir", "usage_archive_dir"}
 )
+
+_FILES = frozenset({"alert_log_file", "batch_file"})
+"""Places that are files; the others are folders."""
+
+_FOLDER = "tenants"
+"""Folder of the folders of tenants: the key of a tenant never names a folder of the deployment."""
 
 OWN = frozenset(
     {
@@ -108,16 +114,12 @@ def settings_of(deployment: Settings, tenant: Tenant) -> Settings:
     return isolated_settings(**{**inherited, **places, **own, **fixed})
 
 
-def files_of(settings: Settings) -> list[Path]:
-    """Return the folders and files on this machine that belong to the tenant of `settings` alone, as far as they exist."""
-    found: list[Path] = []
-    for name in sorted(PLACES):
-        place = getattr(settings, name)
-        if place is None or (isinstance(place, str) and "://" in place):
-            continue
-        path = Path(place)
-        found += [path] if path.is_dir() else sorted(path.parent.glob(f"{path.name}*"))
-    return list(dict.fromkeys(found))
+def folders_of(settings: Settings) -> list[Path]:
+    """Return the folders on this machine that belong to the tenant of `settings` alone, as far as they exist."""
+    places = {name: getattr(settings, name) for name in sorted(PLACES)}
+    local = [(name, Path(place)) for name, place in places.items() if place is not None and "://" not in str(place)]
+    folders = [path.parent if name in _FILES else path for name, path in local]
+    return [path for path in dict.fromkeys(folders) if path.is_dir() and path.parts[-2:] == (_FOLDER, settings.tenant)]
 
 
 def override_of(text: str) -> tuple[str, Any]:
@@ -177,10 +179,9 @@ def _place(name: str, place: Any, key: str) -> Any:
     if place is None:
         return None
     if isinstance(place, str):
-        return f"{place.rstrip('/')}/{key}"
-    if name in {"alert_log_file", "batch_file"}:
-        return place.with_name(f"{key}.{place.name}")
-    return Path(place) / key
+        return f"{place.rstrip('/')}/{_FOLDER}/{key}"
+    path = Path(place)
+    return path.parent / _FOLDER / key / path.name if name in _FILES else path / _FOLDER / key
 
 
 def _public_url(deployment: str | None, tenant: Tenant) -> str | None:

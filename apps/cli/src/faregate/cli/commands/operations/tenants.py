@@ -143,7 +143,7 @@ def delete(
     output: Output = "table",
 ) -> None:
     """Drop all tables of a suspended tenant, its queues and its files, and forget it. Safe to repeat after an interruption."""
-    from faregate.core.tenants.overrides import files_of
+    from faregate.core.tenants.overrides import folders_of
 
     if confirm != key:
         raise InvalidError(
@@ -153,16 +153,16 @@ def delete(
     async def work(core: CoreContainer) -> tuple[Tenant, Sequence[Path]]:
         service = core.tenant_service()
         found = await service.get(key)
-        files = [] if keep_files else files_of(service.settings_of(found))
+        folders = [] if keep_files else folders_of(service.settings_of(found))
         deleted = await service.delete(key)
         await _drop_views(service.database_of(found))
-        for path in files:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        return deleted, files
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        return deleted, folders
 
-    deleted, files = _with_core(work)
-    facts = {"key": deleted.key, "schema": deleted.schema, "files": [str(path) for path in files]}
-    print_done(f"deleted {key}: schema {deleted.schema}, {len(files)} folders and files", facts, output)
+    deleted, folders = _with_core(work)
+    facts = {"key": deleted.key, "schema": deleted.schema, "folders": [str(path) for path in folders]}
+    print_done(f"deleted {key}: schema {deleted.schema}, {len(folders)} folders of files", facts, output)
 
 
 @tenants.command(name="list")
