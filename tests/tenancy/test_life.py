@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -107,12 +108,13 @@ async def test_creating_is_safe_to_repeat_and_nothing_is_taken_twice(front: Fron
     again = await service.create("gamma", hosts=["gamma.example.com"])
 
     assert (first.state, first.hosts, again) == (TenantState.ACTIVE, ("gamma.example.com",), first)
-    for wrong in (
+    attempts: tuple[dict[str, Any], ...] = (
         {"key": "delta", "hosts": [HOSTS["beta"]]},
         {"key": "delta", "schema": "tenant_beta"},
         {"key": "acme", "schema": "x1"},
         {"key": "delta", "schema": "faregate"},
-    ):
+    )
+    for wrong in attempts:
         with pytest.raises(TenantExistsError):
             await service.create(**wrong)
     with pytest.raises(InvalidError, match="is also that of tenant 'beta'"):

@@ -1,7 +1,7 @@
 """Container of one tenant, on the engines of the deployment."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dependency_injector import providers
 
@@ -27,9 +27,13 @@ def tenant_container(kind: Callable[..., C], deployment: FaregateContainer, tena
     container = kind(settings=settings)
     container.check_dependencies()
     database = SchemaDatabase(deployment.database(), tenant.schema, share=_share(settings))
-    container.database.override(providers.Object(database))
-    container.core.container.wake_ups.override(providers.Object(wake_ups))
-    container.clock.override(providers.Object(deployment.clock()))
+    replaced: list[tuple[Any, object]] = [
+        (container.database, database),
+        (container.core.container.wake_ups, wake_ups),
+        (container.clock, deployment.clock()),
+    ]
+    for provider, shared in replaced:
+        provider.override(providers.Object(shared))
     return container
 
 
