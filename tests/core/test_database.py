@@ -5,11 +5,13 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from pytest_mock import MockerFixture
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database, Sql, sqlstate
+from faregate.core.db.migrate import current_revision, run_alembic
 from faregate.core.errors import (
     ConfigurationError,
     DatabaseRefusedError,
@@ -171,6 +173,32 @@ async def test_a_lost_connection_is_reported_as_unavailable_and_replaced(
 
     async with database.transaction() as session:
         assert (await database.rows(session, "select 2"))[0][0] == 2
+
+
+async def test_a_connection_lost_at_the_first_statement_of_a_process_is_reported_as_unavailable(
+    database_url: str, mocker: MockerFixture
+) -> None:
+    """SQLAlchemy asks for the server's version when it connects first, and the server may end just then."""
+    database = Database(database_url)
+    await database.open()
+    established = Database._connect  # pyright: ignore[reportPrivateUsage]
+
+    async def lost(self: Database, **options: bool) -> "asyncpg.Connection[asyncpg.Record]":
+        connection = await established(self, **options)
+        killer = await asyncpg.connect(database_url)
+        await killer.execute("select pg_terminate_backend($1)", connection.get_server_pid())
+        await killer.close()
+        return connection
+
+    mocker.patch.object(Database, "_connect", lost)
+
+    with pytest.raises(EngineUnavailableError, match="the connection was lost"):
+        await database.check()
+    with pytest.raises(EngineUnavailableError, match="the connection was lost"):
+        await current_revision(database)
+    with pytest.raises(EngineUnavailableError, match="the connection was lost"):
+        await run_alembic(database, "current")
+    await database.close()
 
 
 @pytest.mark.parametrize("change", [{"path": "/no_such_database"}, {"query": "sslmode=banana"}])

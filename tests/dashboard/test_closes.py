@@ -39,6 +39,8 @@ async def test_a_month_is_closed_after_a_preview_and_read_in_all_its_parts(desk:
 
 async def test_a_month_that_is_not_closed_is_said_to_be_so(desk: Desk) -> None:
     page = await desk.signed_in("/dashboard/closes/2031-05")
-    await expect(page.locator(".problem").first).to_contain_text("'2031-05' is not closed")
+    await expect(page.locator(".problem")).to_contain_text("'2031-05' is not closed")
+    await expect(page.locator("main section.card")).to_have_count(1)
+    assert len(desk.problems) == 1, "only the month itself was asked for, and the browser reports that"
     desk.problems.clear()
     await page.context.close()

@@ -20,34 +20,53 @@ from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
 from faregate.analytics.rollups.repository import RollupRepository
+from faregate.benchmarks.processor_time import ProcessorTime
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.meters.catalog import MeterCatalog
 
-__all__ = ["Asked", "ask_all"]
+__all__ = ["VARIED_LIMITS", "Asked", "Limits", "ask_all"]
 
 _CLOCK = SystemClock()
-_DAYS = 30
-_ONE, _USERS, _ANY, _METERS = 30.0, 60.0, 300.0, 100.0
 
 Ask = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The longest median in milliseconds of questions without a filter, with one, with several, and of the others."""
+
+    none: float = 30
+    one: float = 30
+    users: float = 60
+    users_of_one: float = 60
+    several: float = 300
+    dashboard: float = 300
+    meters: float = 100
+
+
+VARIED_LIMITS = Limits(one=150, users_of_one=150, several=150)
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """Times of one question: the median and the longest of its rounds, and one round on the raw facts."""
+    """Times of one question: the median and the longest of its rounds, the processor time of the server and of this process
+    for one round, and one round on the raw facts.
+    """
 
     name: str
     limit_ms: float
     ms: float
     most_ms: float
+    server_ms: float
+    process_ms: float
     raw_ms: float | None
 
 
-async def ask_all(database: Database, rounds: int) -> list[Asked]:
-    """Ask every question `rounds` times."""
+async def ask_all(database: Database, rounds: int, *, days: int, limits: Limits, scale: int = 1) -> list[Asked]:
+    """Ask every question about the last `days` `rounds` times; the limits are multiplied by `scale`."""
     archived, subjects = ArchivedMonths(database), Subjects(database)
     raw = RawRepository(database, archived)
     rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
@@ -57,16 +76,24 @@ async def ask_all(database: Database, rounds: int) -> list[Asked]:
     analytics = AnalyticsService(database, reader, subjects, models, known)
     asked: list[Asked] = []
     patterns = Patterns(analytics, raw, database, meters, known, models, credit_price_usd=Decimal("0.01"))
-    questions = [*_questions(analytics, raw, database), _of_meters(analytics, patterns, database)]
+    questions = [
+        *_questions(analytics, raw, database, days, limits),
+        _of_meters(analytics, patterns, database, days, limits),
+    ]
     for name, limit, ask, of_facts in questions:
+        before = await ProcessorTime.now(database)
         took = sorted([await _ms(ask) for _ in range(rounds)])
+        used = await ProcessorTime.now(database) - before
         raw_ms = round(await _ms(of_facts), 1) if of_facts is not None else None
-        asked.append(Asked(name, limit, round(median(took), 1), round(took[-1], 1), raw_ms))
+        server_ms, process_ms = (round(seconds * 1000 / rounds, 1) for seconds in (used.server, used.process))
+        asked.append(
+            Asked(name, limit * scale, round(median(took), 1), round(took[-1], 1), server_ms, process_ms, raw_ms)
+        )
     return asked
 
 
 def _questions(
-    analytics: AnalyticsService, raw: RawRepository, database: Database
+    analytics: AnalyticsService, raw: RawRepository, database: Database, days: int, limits: Limits
 ) -> Iterator[tuple[str, float, Ask, Ask | None]]:
     def overview(question: Question) -> Ask:
         async def ask() -> object:
@@ -78,54 +105,60 @@ def _questions(
     def of(span: TimeRange, **filters: str) -> Question:
         return Question(span, Filters(**filters))
 
-    month, india = _month("UTC"), _month("Asia/Kolkata")
+    month, india = _last(days, "UTC"), _last(days, "Asia/Kolkata")
     every, chat = of(month), of(month, service="chat")
     two = of(month, service="chat", country="DE")
-    yield "metrics", _ONE, lambda: analytics.metrics(every), overview(every)
-    yield "metrics, one service", _ONE, lambda: analytics.metrics(chat), overview(chat)
-    yield "metrics, one model", _ONE, lambda: analytics.metrics(of(month, model="gpt-4o")), None
-    yield "metrics, one user", _ONE, lambda: analytics.metrics(of(month, user_id="user-1")), None
-    yield "services", _ONE, lambda: analytics.breakdown(every, "service"), None
-    yield "models", _ONE, lambda: analytics.breakdown(every, "model"), None
-    yield "models, one service", _ONE, lambda: analytics.breakdown(chat, "model"), None
-    yield "series by day", _ONE, lambda: analytics.series(every, "day"), None
-    yield "series by day, one service", _ONE, lambda: analytics.series(chat, "day"), None
-    yield "series by hour", _ONE, lambda: analytics.series(every, "hour"), None
-    yield "series by hour, one service", _ONE, lambda: analytics.series(chat, "hour"), None
-    yield "metrics in India", _ONE, lambda: analytics.metrics(of(india)), None
-    yield "series by day in India", _ONE, lambda: analytics.series(of(india), "day"), None
-    yield "series by day in India, one service", _ONE, lambda: analytics.series(of(india, service="chat"), "day"), None
-    yield "top users", _USERS, lambda: analytics.top_users(every), None
-    yield "top users, one service", _USERS, lambda: analytics.top_users(chat), None
-    yield "top users, one model", _ANY, lambda: analytics.top_users(of(month, model="gpt-4o")), None
-    yield "services, two filters", _ANY, lambda: analytics.breakdown(two, "service"), None
-    yield "metrics, two filters", _ANY, lambda: analytics.metrics(two), overview(two)
+    yield "metrics", limits.none, lambda: analytics.metrics(every), overview(every)
+    yield "metrics, one service", limits.one, lambda: analytics.metrics(chat), overview(chat)
+    yield "metrics, one model", limits.one, lambda: analytics.metrics(of(month, model="gpt-4o")), None
+    yield "metrics, one user", limits.one, lambda: analytics.metrics(of(month, user_id="user-1")), None
+    yield "services", limits.none, lambda: analytics.breakdown(every, "service"), None
+    yield "models", limits.none, lambda: analytics.breakdown(every, "model"), None
+    yield "models, one service", limits.one, lambda: analytics.breakdown(chat, "model"), None
+    yield "series by day", limits.none, lambda: analytics.series(every, "day"), None
+    yield "series by day, one service", limits.one, lambda: analytics.series(chat, "day"), None
+    yield "series by hour", limits.none, lambda: analytics.series(every, "hour"), None
+    yield "series by hour, one service", limits.one, lambda: analytics.series(chat, "hour"), None
+    yield "metrics in India", limits.none, lambda: analytics.metrics(of(india)), None
+    yield "series by day in India", limits.none, lambda: analytics.series(of(india), "day"), None
+    yield (
+        "series by day in India, one service",
+        limits.one,
+        lambda: analytics.series(of(india, service="chat"), "day"),
+        None,
+    )
+    yield "top users", limits.users, lambda: analytics.top_users(every), None
+    yield "top users, one service", limits.users_of_one, lambda: analytics.top_users(chat), None
+    yield "top users, one model", limits.several, lambda: analytics.top_users(of(month, model="gpt-4o")), None
+    yield "services, two filters", limits.several, lambda: analytics.breakdown(two, "service"), None
+    yield "metrics, two filters", limits.several, lambda: analytics.metrics(two), overview(two)
     broad = of(month, status="success", device="mobile")
-    yield "metrics, two broad filters", _ANY, lambda: analytics.metrics(broad), overview(broad)
-    yield "series by day, two filters", _ANY, lambda: analytics.series(two, "day"), None
-    yield "series by hour, two filters", _ANY, lambda: analytics.series(two, "hour"), None
-    yield "dashboard", _ANY, lambda: analytics.dashboard(every), None
+    yield "metrics, two broad filters", limits.several, lambda: analytics.metrics(broad), overview(broad)
+    yield "series by day, two filters", limits.several, lambda: analytics.series(two, "day"), None
+    yield "series by hour, two filters", limits.several, lambda: analytics.series(two, "hour"), None
+    yield "dashboard", limits.dashboard, lambda: analytics.dashboard(every), None
+    yield "dashboard, two filters", limits.dashboard, lambda: analytics.dashboard(two), None
 
 
 def _of_meters(
-    analytics: AnalyticsService, patterns: Patterns, database: Database
+    analytics: AnalyticsService, patterns: Patterns, database: Database, days: int, limits: Limits
 ) -> tuple[str, float, Ask, Ask | None]:
     """Return the question for the value of each meter; it reads the facts once per meter."""
-    month = Question(_month("UTC"))
+    month = Question(_last(days, "UTC"))
     totals = MeterTotals(analytics, patterns, MeterCatalog(database))
 
     async def of_facts() -> object:
         parts = await analytics.breakdown(month, "meter")
         return [await patterns.meter_value(month, part.value) for part in parts if part.value is not None]
 
-    return "meters", _METERS, lambda: totals.totals(month), of_facts
+    return "meters", limits.meters, lambda: totals.totals(month), of_facts
 
 
-def _month(timezone: str) -> TimeRange:
-    """Return the 30 days before the coming midnight in a time zone, which is the default of the pages."""
+def _last(days: int, timezone: str) -> TimeRange:
+    """Return the days before the coming midnight in a time zone, as the pages do."""
     today = _CLOCK.now().astimezone(time_zone(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     end = (today + timedelta(days=1)).astimezone(UTC)
-    return TimeRange(end - timedelta(days=_DAYS), end, timezone)
+    return TimeRange(end - timedelta(days=days), end, timezone)
 
 
 async def _ms(ask: Ask) -> float:

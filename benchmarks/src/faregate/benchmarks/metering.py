@@ -2,10 +2,12 @@
 
 import gc
 import resource
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 from faregate.analytics.rollups.job import Roller
 from faregate.benchmarks.events import make_events
+from faregate.benchmarks.processor_time import ProcessorTime
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
@@ -19,9 +21,14 @@ from faregate.usage.price_book.repository import PriceRepository
 from faregate.usage.price_book.service import PriceService
 from faregate.wire.money import PricingPolicy
 
-__all__ = ["fill", "memory_mib", "recorder_of", "roll_up"]
+__all__ = ["MakeEvents", "fill", "memory_mib", "recorder_of", "roll_up", "sizes_mb"]
 
 _CLOCK = SystemClock()
+_TABLES = ("usage_event", "usage_rollup", "usage_active", "usage_cube", "usage_cube_active", "usage_user")
+"""The facts, and the tables of sums."""
+
+MakeEvents = Callable[..., Iterator[list[dict[str, Any]]]]
+"""A generator of `count` events of the last `days` before `now`, in chunks."""
 
 
 def recorder_of(database: Database, *, late_days: float = 35) -> UsageRecorder:
@@ -43,8 +50,10 @@ def _prices_of(database: Database) -> EventPrices:
     return EventPrices(PriceService(database, PricingPolicy(), repository, definitions, _CLOCK))
 
 
-async def fill(database: Database, count: int, *, days: int = 30) -> tuple[IngestReport, float, float]:
-    """Record `count` events of the last `days`.
+async def fill(
+    database: Database, count: int, *, days: int = 30, make: MakeEvents = make_events
+) -> tuple[IngestReport, float, float]:
+    """Record `count` events of the last `days`, as `make` generates them.
 
     Returns:
         The report, and seconds and processor seconds without those spent on generating the events.
@@ -53,7 +62,7 @@ async def fill(database: Database, count: int, *, days: int = 30) -> tuple[Inges
 
     async def chunks() -> AsyncIterator[Sequence[EventLike]]:
         nonlocal making, making_cpu
-        source = make_events(count, now=_CLOCK.now(), days=days)
+        source = make(count, now=_CLOCK.now(), days=days)
         while True:
             began, cpu = _CLOCK.monotonic(), _cpu_seconds()
             chunk = next(source, None)
@@ -74,14 +83,29 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def roll_up(database: Database) -> float:
-    """Make the rollups, and return the seconds; table statistics are up to date before and after, as autovacuum keeps them."""
+async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
+    """Make the rollups, and return the seconds and the processor time; table statistics are up to date before and after, as
+    autovacuum keeps them.
+    """
     await _vacuum(database)
-    began = _CLOCK.monotonic()
+    before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
     await Roller(database, Partitions(database, "usage_event")).run()
-    seconds = _CLOCK.monotonic() - began
+    seconds, used = _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
     await _vacuum(database)
-    return seconds
+    return seconds, used
+
+
+async def sizes_mb(database: Database) -> dict[str, float]:
+    """Return the sizes of the table of facts and of the tables of sums, with their indexes, in megabytes (10⁶ bytes)."""
+    sql = """
+    select t.name, pg_total_relation_size(t.relation) / 1e6 + (
+      select coalesce(sum(pg_total_relation_size(i.inhrelid)), 0) from pg_inherits i where i.inhparent = t.relation
+    ) / 1e6 as size
+    from (select name, cast('faregate.' || name as regclass) as relation from unnest(cast(:tables as text[])) as n (name)) t
+    """
+    async with database.transaction(read_only=True) as session:
+        rows = await database.rows(session, sql, tables=list(_TABLES))
+    return {row.name: round(float(row.size), 1) for row in rows}
 
 
 def memory_mib() -> int:

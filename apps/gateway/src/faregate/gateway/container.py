@@ -68,8 +68,10 @@ from faregate.gateway.graphql.services import GraphServices
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
+from faregate.gateway.http.replica_reads import ReplicaReads
 from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
+from faregate.gateway.http.write_marks import WriteMarks
 from faregate.gateway.observability.metrics import GatewayMetrics
 from faregate.gateway.schemas.portal_look import PortalLook
 from faregate.gateway.security.auth import IAuthenticator
@@ -192,15 +194,22 @@ class GatewayContainer(FaregateContainer):
     response_cache: providers.Provider[ResponseCache] = providers.Singleton(
         ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
     )
+    write_marks: providers.Provider[WriteMarks] = providers.Singleton(
+        WriteMarks,
+        host.settings.provided.read_lag_seconds,
+        host.settings.provided.redis_url,
+        namespace=host.settings.provided.db_schema,
+    )
+    replica_reads: providers.Provider[ReplicaReads] = providers.Singleton(ReplicaReads, host.database, write_marks)
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(
-        Dispatcher, session_authenticator, limiter, work, response_cache
+        Dispatcher, session_authenticator, limiter, work, response_cache, replica_reads
     )
 
     metrics: providers.Provider[GatewayMetrics] = providers.Singleton(
         GatewayMetrics,
         limiter,
-        host.database.provided.cache_metrics,
-        providers.List(host.core.container.gauges, host.credit.container.gauges),
+        host.database,
+        providers.List(host.core.container.gauges, host.core.container.replica_gauges, host.credit.container.gauges),
         tenant=host.settings.provided.tenant,
     )
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
@@ -364,6 +373,7 @@ class GatewayContainer(FaregateContainer):
         ),
         host.database,
         host.idempotency,
+        replica_reads,
     )
     graphql: providers.Provider["GraphService"] = providers.Singleton(
         make_graphql,

@@ -136,6 +136,7 @@ async def open_engines(container: GatewayContainer) -> AsyncGenerator[None]:
         EngineUnavailableError: the database is unavailable; the text names its address, the reason and the fix.
     """
     async with container.engines(), AsyncExitStack() as opened:
+        opened.push_async_callback(container.write_marks().close)
         opened.push_async_callback(container.limiter().close)
         opened.push_async_callback(container.response_cache().close)
         looking = asyncio.create_task(_report_key_set(container.settings().jwks_url))

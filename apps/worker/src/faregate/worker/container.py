@@ -191,7 +191,8 @@ class WorkerContainer(FaregateContainer):
         host.ring,
     )
     metrics: providers.Provider[WorkerMetrics] = providers.Singleton(
-        WorkerMetrics, providers.List(host.core.container.gauges, host.credit.container.gauges)
+        WorkerMetrics,
+        providers.List(host.core.container.gauges, host.core.container.replica_gauges, host.credit.container.gauges),
     )
     settlement: providers.Provider[SettlementHandler] = providers.Singleton(
         SettlementHandler, host.usage_service, host.transport, metrics

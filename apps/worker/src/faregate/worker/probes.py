@@ -19,6 +19,7 @@ from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.errors import FaregateError
 from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
+from faregate.core.monitoring.replica_status import replica_checks
 from faregate.core.runtime.listening import listening_socket
 from faregate.worker.consumer import Consumer
 
@@ -79,6 +80,7 @@ class Probes:
         checks = {
             "database": lambda: check_database(self._database),
             "migrations": lambda: check_migrations(self._database),
+            **replica_checks(self._database),
             "consumers": self._consuming,
         }
         checked = await check_all(checks, self._clock)

@@ -141,6 +141,9 @@ class TopUser:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Answers always include all facts until now; `rolled_up_at` is when sums were last updated, later facts are added."""
+    """How new an answer is: it includes all facts until now, less `lag_seconds` at most, which is 0 unless a replica answered.
+    Sums were last updated at `rolled_up_at`; later facts are added.
+    """
 
     rolled_up_at: datetime | None
+    lag_seconds: Decimal = Decimal(0)

@@ -13,6 +13,7 @@ from faregate.core.access.web_sessions import WebSessionStore
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer, default_data_dir
+from faregate.core.db.replica import Replica
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, MissingExtraError
 from faregate.core.logging import get_logger
@@ -22,6 +23,7 @@ from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.core.messaging.wake_ups import WakeUps
 from faregate.core.monitoring.gauges import QueueGauges
 from faregate.core.monitoring.heartbeats import Heartbeats
+from faregate.core.monitoring.replica_status import ReplicaGauges
 from faregate.core.monitoring.scaling import QueueScaling
 from faregate.core.monitoring.system import SystemStatus
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
@@ -56,7 +58,22 @@ def make_database(settings: Settings) -> Database:
         pool_size=settings.db_pool_size,
         statement_timeout_seconds=settings.db_statement_timeout_seconds,
         lock_timeout_seconds=settings.db_lock_timeout_seconds,
+        replica=make_replica(settings),
     )
+
+
+def make_replica(settings: Settings) -> Replica | None:
+    """Return the read replica that `settings` name, or None."""
+    if settings.read_database_url is None:
+        return None
+    database = Database(
+        settings.read_database_url,
+        schema=settings.db_schema,
+        pool_size=settings.db_pool_size,
+        statement_timeout_seconds=settings.db_statement_timeout_seconds,
+        lock_timeout_seconds=settings.db_lock_timeout_seconds,
+    )
+    return Replica(database, lag_seconds=settings.read_lag_seconds)
 
 
 def make_transport(
@@ -116,9 +133,9 @@ async def _connect(transport: ITransport) -> None:
 
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
-    `heartbeats`, `gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`, `web_sessions`, `portal_links`, `egress`,
-    `announcer`, `webhooks`, `ring`, `tenants`,
-    `tenant_service` and `clock`.
+    `heartbeats`, `gauges`, `replica_gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`,
+    `web_sessions`, `portal_links`, `egress`, `announcer`, `webhooks`, `ring`, `tenants`, `tenant_service`
+    and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
@@ -134,6 +151,7 @@ class CoreContainer(containers.DeclarativeContainer):
     gauges: providers.Provider[QueueGauges] = providers.Singleton(
         QueueGauges, transport, outbox, dead_letters, heartbeats, clock
     )
+    replica_gauges: providers.Provider[ReplicaGauges] = providers.Singleton(ReplicaGauges, database)
     scaling: providers.Provider[QueueScaling] = providers.Singleton(QueueScaling, transport, outbox, heartbeats, clock)
     system_status: providers.Provider[SystemStatus] = providers.Singleton(SystemStatus, database, gauges)
     idempotency: providers.Provider[IdempotencyStore] = providers.Singleton(IdempotencyStore, database)

@@ -21,6 +21,8 @@ __all__ = [
     "MalformedError",
     "MissingExtraError",
     "NotFoundError",
+    "ReadOnlyServerError",
+    "ReplicaLostError",
     "RetryTransactionError",
 ]
 
@@ -44,6 +46,14 @@ class DatabaseUnavailableError(EngineUnavailableError):
 
 class DatabaseRefusedError(DatabaseUnavailableError):
     """The database server answers, but refuses this login, has no such database or is too old."""
+
+
+class ReadOnlyServerError(DatabaseRefusedError):
+    """The database server takes no writes: it is a standby, or read-only by its settings."""
+
+
+class ReplicaLostError(DatabaseUnavailableError):
+    """The read replica failed or cancelled a statement; the primary answers the next attempt."""
 
 
 class BrokerUnavailableError(EngineUnavailableError):

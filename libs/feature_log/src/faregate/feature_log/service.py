@@ -107,7 +107,7 @@ class FeatureLogService:
         self, wanted: LogFilter, *, before: tuple[datetime, UUID] | None = None, limit: int = 100
     ) -> LogPage:
         """Return logs without bodies, newest first; `before` continues after a page's `next`."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             rows = await self._search.find(session, wanted, before=before, limit=limit + 1)
         logs = [self._log(row, with_bodies=False) for row in rows[:limit]]
         more = len(rows) > limit

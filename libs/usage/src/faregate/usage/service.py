@@ -232,7 +232,7 @@ class UsageService:
         `model`: uses with a line of this model, also where a provider's name stands before it. `facts`: what the usage events
         of the uses must say, and when the uses were settled.
         """
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._repository.usages(
                 session,
                 user_id=user_id,

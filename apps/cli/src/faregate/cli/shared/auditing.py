@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from faregate.cli.shared.output import errors
 from faregate.core.db.subjects import Subjects, person_of
-from faregate.core.errors import NotFoundError
+from faregate.core.errors import NotFoundError, ReadOnlyServerError
 from faregate.wire.ids import new_uuid7
 
 if TYPE_CHECKING:
@@ -131,8 +132,18 @@ async def in_audit(database: Database, audit: AuditLog, work: Callable[[], Await
     if not pending.declared.apart:
         return await database.run_joined(together)
     result = await _work_between_looks(pending, work, library)
-    await database.run(write)
+    try:
+        await database.run(write)
+    except ReadOnlyServerError:
+        errors.print(_not_stored(pending), markup=False, highlight=False, soft_wrap=True)
     return result
+
+
+def _not_stored(pending: _Pending) -> str:
+    """Return the note about a read on a standby, whose audit log nobody can write; the read has happened."""
+    owner = _owner(pending.declared, pending.arguments)
+    about = f"{pending.declared.action} of {owner}" if owner is not None else pending.declared.action
+    return f"note: the server is a standby, so that this is not in the audit log: {about} by cli:{getpass.getuser()}"
 
 
 async def _work_between_looks(pending: _Pending, work: Callable[[], Awaitable[T]], library: Any) -> T:

@@ -194,7 +194,9 @@ class AnalyticsController(Controller):
             timeSeries=[shapes.point_answer(point) for point in found.series],
             topUsers=[shapes.top_user_answer(user) for user in found.users],
             freshness=shapes.FreshnessAnswer(
-                rolledUpAt=found.freshness.rolled_up_at, archivedBefore=question.omissions.archived_before
+                rolledUpAt=found.freshness.rolled_up_at,
+                lagSeconds=found.freshness.lag_seconds,
+                archivedBefore=question.omissions.archived_before,
             ),
         )
 

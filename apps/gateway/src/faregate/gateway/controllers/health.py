@@ -10,6 +10,7 @@ from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.monitoring.readiness import check_all, check_database, check_migrations
+from faregate.core.monitoring.replica_status import replica_checks
 from faregate.gateway.errors import NotReadyError
 from faregate.gateway.http.operation import Controller, Refusal, Reply, operation
 from faregate.gateway.http.personal import Personal
@@ -29,6 +30,7 @@ class HealthController(Controller):
         self._checks: dict[str, Callable[[], Awaitable[str]]] = {
             "database": lambda: check_database(database),
             "migrations": lambda: check_migrations(database),
+            **replica_checks(database),
             "queue": lambda: _queue(transport),
         }
         self._clock = clock

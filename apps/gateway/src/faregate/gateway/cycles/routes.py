@@ -32,6 +32,7 @@ from faregate.gateway.cycles.service import CyclesService
 from faregate.gateway.errors import TooLargeError
 from faregate.gateway.http.body import BODY_LIMIT_BYTES
 from faregate.gateway.http.rate_limits import RateLimiter
+from faregate.gateway.http.replica_reads import ReplicaReads
 from faregate.gateway.security.auth import IAuthenticator, Principal, Scope
 from faregate.wire import exact_json
 
@@ -54,12 +55,14 @@ class CyclesRoutes:
         service: CyclesService,
         database: Database,
         store: IdempotencyStore,
+        replica: ReplicaReads,
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits
         self._service = service
         self._database = database
         self._store = store
+        self._replica = replica
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -80,7 +83,7 @@ class CyclesRoutes:
         async def endpoint(request: Request) -> Response:
             trace_id = _trace_id(request.headers)
             try:
-                status, content = await answer(await self._principal(request), request)
+                status, content = await self._answered(answer, request)
                 response = _json(status, content)
             except CyclesError as refusal:
                 response = _failure(refusal, request, trace_id)
@@ -90,6 +93,14 @@ class CyclesRoutes:
             return response
 
         return Route(path, endpoint, methods=[method])
+
+    async def _answered(self, answer: _Answer, request: Request) -> tuple[int, Mapping[str, Any]]:
+        principal = await self._principal(request)
+        try:
+            return await answer(principal, request)
+        finally:
+            if request.method != "GET":
+                await self._replica.note(principal)
 
     async def _principal(self, request: Request) -> Principal:
         key = request.headers.get("x-cycles-api-key")

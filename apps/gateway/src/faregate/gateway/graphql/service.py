@@ -7,6 +7,7 @@ from typing import Any
 
 from faregate.core.access.audit import AuditLog
 from faregate.core.db.database import Database
+from faregate.core.errors import ReplicaLostError
 from faregate.gateway.graphql.context import GraphContext
 from faregate.gateway.graphql.documents import Documents
 from faregate.gateway.graphql.errors import errors_of
@@ -100,6 +101,9 @@ class GraphService:
                 f"query did not finish within {self._timeout_seconds:g} seconds; ask for a shorter period, smaller pages or fewer "
                 "fields"
             ) from None
+        for failure in result.errors or ():
+            if isinstance(failure.original_error, ReplicaLostError):
+                raise failure.original_error  # the whole query is answered again, by the primary
         await self._record(context)
         errors = errors_of(result.errors or (), request_id=call.request_id)
         if result.data is None and not any("path" in error for error in errors):

@@ -5,12 +5,14 @@ No decision about money is made here.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from faregate.core.db.read_scope import repeated_on_primary
 from faregate.core.errors import EngineUnavailableError, FaregateError
 from faregate.core.logging import get_logger
 from faregate.gateway.errors import ForbiddenError, UnauthenticatedError
@@ -19,6 +21,7 @@ from faregate.gateway.http.auditing import Auditor
 from faregate.gateway.http.envelope import failure, success
 from faregate.gateway.http.operation import Call, Controller, Operation, Page, Refusal, Reply, operations_of
 from faregate.gateway.http.rate_limits import RateLimiter
+from faregate.gateway.http.replica_reads import LAG_HEADER, ReplicaReads, only_reads
 from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.routing import HELD, Endpoint, routes_of
 from faregate.gateway.http.unit_of_work import UnitOfWork
@@ -39,12 +42,18 @@ class Dispatcher:
     """Builds the routes of controllers."""
 
     def __init__(
-        self, authenticator: IAuthenticator, limits: RateLimiter, work: UnitOfWork, answers: ResponseCache
+        self,
+        authenticator: IAuthenticator,
+        limits: RateLimiter,
+        work: UnitOfWork,
+        answers: ResponseCache,
+        replica: ReplicaReads,
     ) -> None:
         self._authenticator = authenticator
         self._limits = limits
         self._work = work
         self._answers = answers
+        self._replica = replica
         self._reads: dict[str, tuple[Operation, Method]] = {}
 
     def routes(self, controllers: Iterable[Controller]) -> list[BaseRoute]:
@@ -77,6 +86,15 @@ class Dispatcher:
 
     async def _serve(self, operation: Operation, method: Method, controller: Controller, request: Request) -> Response:
         principal = await self._principal(operation, request)
+        async with self._replica.scope(operation, principal) as scope:
+            response = await self._answered(operation, method, controller, request, principal)
+        if scope is not None and scope.lag_seconds is not None:
+            response.headers[LAG_HEADER] = str(scope.lag_seconds)
+        return response
+
+    async def _answered(
+        self, operation: Operation, method: Method, controller: Controller, request: Request, principal: Principal
+    ) -> Response:
         if operation.guarded:
             request.scope["state"]["left"] = await self._limits.take(principal, operation)
         if operation.concurrency is not None:  # held until the answer is sent, because a stream may take long
@@ -94,7 +112,8 @@ class Dispatcher:
             return await self._answers.answer(operation.kept, _question(operation, call), version, make)
 
         auditor = Auditor(operation, principal, arguments, self._reader(operation, call, arguments))
-        return await self._work.run(operation, call, arguments, answer, auditor)
+        answered = partial(repeated_on_primary, answer) if only_reads(operation) else answer
+        return await self._work.run(operation, call, arguments, answered, auditor)
 
     def _reader(
         self, operation: Operation, call: Call, arguments: Mapping[str, Any]

@@ -13,9 +13,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from faregate.core.db.database import Database
 from faregate.core.monitoring.gauges import IGauges
 from faregate.core.monitoring.prometheus import by_tenant, prometheus_text
-from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.gateway.http.rate_limits import RateLimiter
 from faregate.usage.values import Settled
 
@@ -35,7 +35,7 @@ class GatewayMetrics:
     def __init__(
         self,
         limiter: RateLimiter,
-        cache_metrics: CacheMetrics,
+        database: Database,
         sources: Sequence[IGauges] = (),
         *,
         tenant: str | None = None,
@@ -70,7 +70,15 @@ class GatewayMetrics:
         )
         self._of_route = lru_cache(maxsize=None)(self._find_of_route)
         self._registry.register(_Limits(limiter))
-        cache_metrics.listen(self._look)
+        database.cache_metrics.listen(self._look)
+        self._reads = self._counter(
+            "faregate_replica_reads",
+            "Reads that are declared for a replica, by the server that answered",
+            "answered_by",
+            "why",
+        )
+        if database.replica is not None:
+            database.replica.metrics.listen(self._read)
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(name, description, (*self._of, *labels), registry=self._registry)
@@ -107,6 +115,9 @@ class GatewayMetrics:
 
     def _look(self, name: str, hit: bool) -> None:
         self._lookups.labels(*self._is, name, "hit" if hit else "miss").inc()
+
+    def _read(self, answered_by: str, why: str) -> None:
+        self._reads.labels(*self._is, answered_by, why).inc()
 
     async def text(self) -> bytes:
         """Return all metrics in Prometheus' text format, with the number of waiting messages of each queue."""

@@ -147,9 +147,10 @@ class UserPeriodAnswer(TopUserAnswer):
 
 class FreshnessAnswer(Answer):
     """Answers include all facts until now; sums were last updated at `rolledUpAt`. Single facts before `archivedBefore` are
-    left out."""
+    left out. If a replica of the database answered, facts of the last `lagSeconds` may be missing; else this is 0."""
 
     rolledUpAt: datetime | None  # noqa: N815
+    lagSeconds: Decimal = Decimal(0)  # noqa: N815
     archivedBefore: datetime | None = None  # noqa: N815
 
 

@@ -135,7 +135,11 @@ def explore_answer(
         seriesBefore=[_amount(sums, of) for sums in found.series_before] if found.series_before is not None else None,
         slices=[_slice(each, of, price) for each in slices],
         values=found.values,
-        freshness=FreshnessAnswer(rolledUpAt=found.freshness.rolled_up_at, archivedBefore=archived_before),
+        freshness=FreshnessAnswer(
+            rolledUpAt=found.freshness.rolled_up_at,
+            lagSeconds=found.freshness.lag_seconds,
+            archivedBefore=archived_before,
+        ),
     )
 
 

@@ -121,7 +121,7 @@ class Explorer:
         now = self._clock.now()
         span = question.range
         earlier = range_before(span, now=now)
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             asked = await self._models.resolve(session, question)
             periods = periods_of(span, unit)
             totals = await self._series(session, asked, unit, periods)

@@ -18,6 +18,7 @@ from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.percentiles import bin_of, bin_value, percentile
 from faregate.analytics.rollups.repository import RollupRepository, Values
 from faregate.analytics.values import Freshness, Measures
+from faregate.core.db.replica import from_replica, lag_seconds
 from faregate.core.db.subjects import Subjects
 from faregate.wire.ids import organization_owner_id
 
@@ -50,8 +51,8 @@ class FactReader:
         self._subjects = subjects
 
     async def freshness(self, session: AsyncSession) -> Freshness:
-        """Return when the sums were last updated."""
-        return Freshness((await self._rollups.state(session)).rolled_at)
+        """Return when the sums were last updated, and how far behind the server that answers may be."""
+        return Freshness((await self._rollups.state(session)).rolled_at, lag_seconds(session))
 
     async def overview(
         self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
@@ -68,8 +69,12 @@ class FactReader:
         return found.get((), Measures()), unique.get(None, 0), near
 
     async def version(self, session: AsyncSession) -> str | None:
-        """Return the version of all facts: facts are only added, so that their number is their version."""
-        return await self._rollups.version(session)
+        """Return the version of all facts: facts are only added, so that their number is their version.
+
+        A replica has versions of its own: transactions that commit at once may become visible there in another order.
+        """
+        version = await self._rollups.version(session)
+        return f"{version}/replica" if version is not None and from_replica(session) else version
 
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = ()

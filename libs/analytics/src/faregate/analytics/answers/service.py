@@ -128,7 +128,7 @@ class AnalyticsService:
             )
 
     def _snapshot(self) -> Any:
-        return self._database.transaction(isolation="REPEATABLE READ", read_only=True)
+        return self._database.reading(isolation="REPEATABLE READ")
 
     async def _metrics(self, session: AsyncSession, question: Question, *, exact: bool) -> UsageMetrics:
         measures, unique, (p50, p95, p99) = await self._facts.overview(session, question, _PERCENTS, exact=exact)

@@ -132,7 +132,7 @@ class Patterns:
             InvalidError: quantities are requested without a meter; they have different units.
         """
         await self._check(question, amount)
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             row = await self._raw.statistics(session, await self._models.resolve(session, question), amount)
         average = round(row.average, 6) if row.average is not None else None
         median, p95, p99 = row.ranks or (None, None, None)
@@ -141,7 +141,7 @@ class Patterns:
     async def meter_value(self, question: Question, meter: str, aggregation: Aggregation = "sum") -> Decimal:
         """Return the value of a meter in the range: its `sum`, `count`, `max`, `unique` users or `latest` quantity."""
         asked = replace(question, filters=replace(question.filters, meter=meter))
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._raw.meter_value(session, await self._models.resolve(session, asked), aggregation)
 
     async def trends(self, question: Question, *, amount: Amount = "requests") -> Sequence[Trend]:
@@ -218,7 +218,7 @@ class Patterns:
         aggregation = await self._aggregation(question.filters.meter) if amount == "quantity" else "sum"
         if aggregation == "sum":
             return [(amount_of(point.measures, amount), point) for point in points]
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             asked = await self._models.resolve(session, question)
             values = await self._raw.meter_values(session, asked, aggregation, unit)
         return [(values.get(point.period, Decimal(0)), point) for point in points]

@@ -88,7 +88,7 @@ class BillService:
 
     async def imports(self, *, before: UUID | None = None, limit: int = 100) -> Sequence[BillImport]:
         """Return imports, the newest first, from just before an id."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._repository.imports(session, before=before, limit=limit)
 
     async def lines(self, import_id: UUID, *, after: int = 0, limit: int = 100) -> Sequence[StoredBillLine]:
@@ -97,7 +97,7 @@ class BillService:
         Raises:
             UnknownBillError: there is no such import.
         """
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             if not await self._repository.imports(session, import_id=import_id):
                 raise UnknownBillError(import_id)
             return await self._repository.page(session, import_id, after=after, limit=limit)
@@ -133,7 +133,7 @@ class BillService:
         if not 0 <= late_days <= _LATE_DAYS_LIMIT:
             raise InvalidError(f"late_days must be from 0 to {_LATE_DAYS_LIMIT}", param="late_days")
         book, owner = await self._prices.current(), canonical_provider(provider)
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             first, last = await self._range(session, owner, start, end)
             margin = timedelta(days=late_days)
             wide = first - margin, last + margin

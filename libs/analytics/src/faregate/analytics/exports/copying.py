@@ -37,7 +37,7 @@ class ExportSource:
 
         A connection cannot be closed regularly during a COPY: it is aborted, and the server ends the query.
         """
-        connection = await database.connect()
+        connection = await database.connect_reading()
         done = False
         try:
             await connection.execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = '10min'")
@@ -46,7 +46,8 @@ class ExportSource:
             )
             transaction = connection.transaction(isolation="repeatable_read", readonly=True)
             await transaction.start()
-            yield cls(connection, selection, database.sql)
+            with database.reading_losses_reported(connection):
+                yield cls(connection, selection, database.sql)
             # on failure there is no rollback: the connection may be cut already, and cutting it ends the transaction
             await transaction.commit()
             done = True

@@ -81,7 +81,7 @@ class ExportService:
         self, question: Question, kind: Format, metadata: Mapping[str, Any], *, safe: bool
     ) -> AsyncGenerator[bytes]:
         await self._meters.check(question)
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             await self._archived.note(session, question, None)
             selection = events_selection(await self._models.resolve(session, question))
         if question.omissions.archived_before is not None:

@@ -119,7 +119,7 @@ class FocusService:
     ) -> AsyncGenerator[tuple[FocusRow, FocusPosition, bool]]:
         """Yield each row, its position, and whether it is the last one of its use."""
         book = await self._prices.current()
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             if after.phase == _USES:
                 place = after.at, after.key
                 uses = self._repository.uses(session, book, start=start, end=end, after=place)

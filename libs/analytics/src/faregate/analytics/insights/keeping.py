@@ -10,6 +10,8 @@ from faregate.analytics.insights.repository import InsightRepository
 from faregate.analytics.insights.values import Ask, Insight, InsightResult
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
+from faregate.core.db.read_scope import fresh_reads
+from faregate.core.errors import ReadOnlyServerError
 
 __all__ = ["KEPT_DAYS", "InsightKeeper"]
 
@@ -55,7 +57,13 @@ class InsightKeeper:
             found = await self._repository.newest(session, ask, people=people, user_id=user_id)
         if found is not None and self._is_current(found, made_since):
             return found
-        await self.renew(ask, compute)
+        require_extra()
+        result, now = await self._computed(compute)
+        try:
+            await self._keep(ask, result, now)
+        except ReadOnlyServerError:  # a standby: the result is as good, and computed again the next time
+            async with self._database.transaction(read_only=True) as session:
+                return await self._repository.unkept(session, ask, result, people=people, user_id=user_id, now=now)
         async with self._database.transaction(read_only=True) as session:
             made = await self._repository.newest(session, ask, people=people, user_id=user_id)
         assert made is not None  # noqa: S101  it was just kept
@@ -70,8 +78,13 @@ class InsightKeeper:
     async def renew(self, ask: Ask, compute: Callable[[], Awaitable[InsightResult]]) -> Insight:
         """Compute the result now, and keep it."""
         require_extra()
-        result, now = await compute(), self._clock.now()
+        return await self._keep(ask, *await self._computed(compute))
 
+    async def _computed(self, compute: Callable[[], Awaitable[InsightResult]]) -> tuple[InsightResult, datetime]:
+        with fresh_reads():
+            return await compute(), self._clock.now()
+
+    async def _keep(self, ask: Ask, result: InsightResult, now: datetime) -> Insight:
         async def work(session: AsyncSession) -> Insight:
             return await self._repository.add(session, ask, result, now=now)
 

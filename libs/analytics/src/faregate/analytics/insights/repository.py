@@ -1,7 +1,7 @@
 """Repository of kept insights."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from faregate.analytics.insights.sql import (
 )
 from faregate.analytics.insights.values import Ask, Evidence, Insight, InsightKind, InsightResult, PersonFinding
 from faregate.core.db.database import Database
+from faregate.core.db.sql import SUBJECT_NAME
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 
@@ -67,6 +68,18 @@ class InsightRepository:
                 session, INSIGHT_PEOPLE, insight_id=rows[0].insight_id, user_id=user_id, limit=people
             )
         return insight_of(rows[0], found)
+
+    async def unkept(
+        self, session: AsyncSession, ask: Ask, result: InsightResult, *, people: int, user_id: str | None, now: datetime
+    ) -> Insight:
+        """Return what `newest` would return if `result` were kept."""
+        listed = result.people if user_id is not None else result.people[:people]
+        rows = await self._database.rows(session, SUBJECT_NAME, ids=[person.subject_id for person in listed])
+        names = {row.subject_id: row.external_id for row in rows}
+        found = [replace(person, user_id=names.get(person.subject_id)) for person in listed]
+        shown = [person for person in found if user_id in {None, person.user_id}][:people]
+        answer = exact_json.mapping(exact_json.loads(exact_json.dumps(result.answer)))
+        return Insight(new_uuid7(), ask.kind, now, replace(result, answer=answer, people=shown))
 
     async def find(self, session: AsyncSession, insight_id: UUID, *, people: int) -> Insight | None:
         """Return one kept result with its first `people`."""

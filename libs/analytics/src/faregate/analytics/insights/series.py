@@ -42,7 +42,7 @@ class SeriesReader:
 
     async def several(self, questions: Sequence[Question], unit: Unit) -> Sequence[Series]:
         """Return the series of several questions from one snapshot."""
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             found: list[Series] = []
             for question in questions:
                 asked = await self._models.resolve(session, question)

@@ -112,7 +112,7 @@ class QuotaService:
             UnknownMeterError: the meter is unknown.
         """
         await self._require_meter(meter)
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._repository.matching(session, owner_id=owner_id, meter=meter, after=after, limit=limit)
 
     async def check_owner(self, owner_id: str, meter: str | None = None) -> Sequence[QuotaStatus]:
@@ -186,7 +186,7 @@ class QuotaService:
             UnknownMeterError: the filter names an unknown meter.
         """
         await self._require_meter(wanted.meter)
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._history.matching(session, wanted)
 
     async def _check(self, after: UUID | None, session: AsyncSession) -> tuple[Sequence[Quota], Sequence[Alert]]:

@@ -31,7 +31,7 @@ class KnownMeters:
         declared = await self._catalog.all()
         if name in declared:
             return
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             used = await self._rollups.meters(session)
         if name not in used:
             raise UnknownMeterError(name, {*declared, *used})

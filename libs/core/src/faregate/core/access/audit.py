@@ -155,7 +155,7 @@ class AuditLog:
         self, wanted: AuditFilter, *, before: UUID | None = None, limit: int = 100
     ) -> Sequence[AuditEntry]:
         """Return entries, newest first."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             rows = await self._database.rows(
                 session,
                 AUDIT_SEARCH,

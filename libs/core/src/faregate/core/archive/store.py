@@ -6,7 +6,7 @@ the table before their month did.
 
 import gzip
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -91,13 +91,11 @@ class ArchiveStore:
         """
         make_private_directory(self.directory)
         target, unfinished = self._path(month, part, "csv.gz"), self._path(month, part, "csv.gz.new")
-        connection = driver or await self._database.connect()
-        await connection.execute("set statement_timeout = 0" if driver is None else "set local statement_timeout = 0")
-        try:
+        async with self._database.connection() if driver is None else nullcontext(driver) as connection:
+            await connection.execute(
+                "set statement_timeout = 0" if driver is None else "set local statement_timeout = 0"
+            )
             columns, rows, content = await copy_out(connection, self._database.sql.text(source), unfinished)
-        finally:
-            if driver is None:
-                await connection.close()
         manifest = Manifest(
             table=self._partitions.table,
             month=str(month),

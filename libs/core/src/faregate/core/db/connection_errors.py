@@ -10,9 +10,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from faregate.core.errors import ConfigurationError, DatabaseRefusedError, DatabaseUnavailableError, FaregateError
+from faregate.core.errors import (
+    ConfigurationError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    FaregateError,
+    ReadOnlyServerError,
+)
 
-__all__ = ["OLDEST_MAJOR", "connection_error", "lost_connection", "printable_url", "too_old"]
+__all__ = ["OLDEST_MAJOR", "connection_error", "lost_connection", "printable_url", "takes_no_writes", "too_old"]
 
 OLDEST_MAJOR = 15
 """The oldest PostgreSQL that Faregate supports."""
@@ -84,6 +90,14 @@ def too_old(major: int, url: str) -> DatabaseRefusedError:
     return DatabaseRefusedError(
         f"{printable_url(url)}: the server is PostgreSQL {major}, which is too old; {OLDEST_MAJOR} or newer is needed",
         f"upgrade the server, or name another one with {_SETTING}",
+    )
+
+
+def takes_no_writes(url: str) -> ReadOnlyServerError:
+    """Return the error for a write to a standby, or to a server that is read-only by its settings."""
+    return ReadOnlyServerError(
+        f"{printable_url(url)}: the server is a standby or read-only, and takes no writes",
+        f"name the primary with {_SETTING}; on a standby only what reads can be run",
     )
 
 

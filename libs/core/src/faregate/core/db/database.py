@@ -3,11 +3,11 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 from weakref import WeakSet
 
 import asyncpg
@@ -19,7 +19,13 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
-from faregate.core.db.connection_errors import OLDEST_MAJOR, connection_error, lost_connection, too_old
+from faregate.core.db.connection_errors import (
+    OLDEST_MAJOR,
+    connection_error,
+    lost_connection,
+    takes_no_writes,
+    too_old,
+)
 from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
@@ -27,6 +33,9 @@ from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.core.settings.addresses import address_problem
 from faregate.wire import exact_json
+
+if TYPE_CHECKING:
+    from faregate.core.db.replica import Replica
 
 __all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
 
@@ -43,6 +52,11 @@ _CLOSING_SECONDS = 5
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
+_READ_ONLY_STATE = "25006"
+_POSITION = """
+select (case when pg_is_in_recovery() then null when current_setting('synchronous_commit') = 'off'
+  then pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end - '0/0'::pg_lsn)::bigint
+"""
 _QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
 
 
@@ -101,7 +115,8 @@ class Database:
 
     Needs an address: `url`, or a `server` that returns one when started. If `url` leads to a pooler in transaction mode, such as
     pgbouncer, `direct_url` is the address of PostgreSQL itself, for what needs a session. Between `open()` and `close()`, sessions
-    come from `transaction()` only, so that each commit happens at the end of a use case.
+    come from `transaction()` and `reading()` only, so that each commit happens at the end of a use case. `replica` answers what is
+    read by `reading()`.
     """
 
     def __init__(
@@ -114,8 +129,10 @@ class Database:
         pool_size: int = 10,
         statement_timeout_seconds: float = 15,
         lock_timeout_seconds: float = 2,
+        replica: "Replica | None" = None,
     ) -> None:
         self.sql = Sql(schema)
+        self.replica = replica
         self.cache_metrics = CacheMetrics()
         self._url = url
         self._direct_url = direct_url and _libpq_url(direct_url)
@@ -152,6 +169,8 @@ class Database:
         """Start the server if there is one to start, and create the pool. Safe to repeat."""
         if self._engine is not None:
             return
+        if self.replica is not None:
+            await self.replica.open()
         if self._url is None:
             if self._server is None:
                 raise ConfigurationError("FAREGATE_DATABASE_URL is not set and no embedded server was given")
@@ -178,8 +197,9 @@ class Database:
             EngineUnavailableError: the server cannot be used; the text names its address, the reason and the fix.
             ConfigurationError: the address cannot be read.
         """
-        async with self._require_engine().connect():
-            return
+        with self.losses_reported():
+            async with self._require_engine().connect():
+                return
 
     async def close(self) -> None:
         """Refuse new transactions, wait for running ones, close all connections and release the server.
@@ -187,6 +207,8 @@ class Database:
         Transactions that have not ended after 5 seconds are cut off, and rolled back by PostgreSQL. Safe to repeat.
         """
         engine, self._engine = self._engine, None
+        if self.replica is not None:
+            await self.replica.close()
         if engine is not None:
             self._variants.clear()
             await _transactions_ended(cast("AsyncAdaptedQueuePool", engine.pool))
@@ -215,13 +237,49 @@ class Database:
             return
         if isolation != "READ COMMITTED" or read_only:
             engine = self._variant(isolation, read_only)
-        try:
+        with self.losses_reported(read_only=read_only):
             async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
-            if is_unavailable(error):
+
+    @asynccontextmanager
+    async def reading(
+        self, *, isolation: Literal["READ COMMITTED", "REPEATABLE READ"] = "READ COMMITTED"
+    ) -> AsyncGenerator[AsyncSession]:
+        """Open a read-only transaction for an analysis, an export or a list: on the replica, if there is one.
+
+        The scope of the task (`faregate.core.db.read_scope`) says how fresh it must be; without one, it sees everything that was
+        committed before. Nothing that decides about money, access or quotas may be read here.
+
+        Raises:
+            ReplicaLostError: the replica failed during the transaction; the primary answers the next attempt.
+        """
+        if self.replica is None or current_transaction(self) is not None:
+            opened = self.transaction(isolation=isolation, read_only=True)
+        else:
+            opened = self.replica.reading(self, isolation)
+        async with opened as session:
+            yield session
+
+    def reading_losses_reported(self, connection: "asyncpg.Connection[asyncpg.Record]") -> AbstractContextManager[None]:
+        """Do what `losses_reported` does, for a connection of `connect_reading`; the replica's raises `ReplicaLostError`."""
+        if self.replica is not None and self.replica.owns(connection):
+            return self.replica.losses_reported()
+        return self.losses_reported(read_only=True)
+
+    async def connect_reading(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """Return a connection outside the pool for what `reading` may read, such as a long COPY; the caller closes it."""
+        self._require_engine()
+        return await (self.connect() if self.replica is None else self.replica.connect(self))
+
+    async def position(self) -> int:
+        """Return how far the write-ahead log reached when this was called, in bytes; 0 on a standby, which writes none."""
+        async with self._require_engine().connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            try:
+                return await cast("asyncpg.Connection[asyncpg.Record]", driver).fetchval(_POSITION) or 0
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+                await connection.invalidate()
                 raise lost_connection(error, self.url) from error
-            raise
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
         """Run `work` in a transaction; retry after a deadlock, lock time-out or serialization failure.
@@ -267,10 +325,38 @@ class Database:
         """Whether a transaction of the running task would join the one of `run_joined`; those of other tasks would not."""
         return current_transaction(self) is not None
 
+    @contextmanager
+    def losses_reported(self, *, read_only: bool = False) -> Generator[None]:
+        """Raise `EngineUnavailableError` in place of what SQLAlchemy or the driver raises in the block for a lost connection, and
+        for a write to a standby. With `read_only`, a write is a defect of the caller.
+        """
+        try:
+            yield
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+            if is_unavailable(error):
+                raise lost_connection(error, self.url) from error
+            if not read_only and sqlstate(error) == _READ_ONLY_STATE:
+                raise takes_no_writes(self.url) from error
+            raise
+
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
         self._require_engine()
         return await self._connect()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
+        """Open a connection outside the pool for the block.
+
+        Raises:
+            EngineUnavailableError: the database cannot be reached, or the connection was lost within the block.
+        """
+        with self.losses_reported():
+            connection = await self.connect()
+            try:
+                yield connection
+            finally:
+                await connection.close()
 
     async def driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":
         """Return the driver's connection that `session` holds, for COPY inside its transaction."""

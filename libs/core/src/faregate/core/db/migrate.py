@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from faregate.core.db.database import Database, sqlstate
 from faregate.core.errors import ConfigurationError
@@ -83,14 +83,11 @@ def schema_problem(revision: str | None) -> SchemaProblem | None:
 async def current_revision(database: Database) -> str | None:
     """Return the revision of the database, or None before the first migration."""
     await database.open()
-    connection = await database.connect()
-    try:
+    async with database.connection() as connection:
         table = f"{database.sql.schema}.alembic_version"
         if await connection.fetchval("select to_regclass($1)", table) is None:
             return None
         return cast("str", await connection.fetchval(f"select version_num from {table}"))  # noqa: S608
-    finally:
-        await connection.close()
 
 
 def head_revision() -> str:
@@ -116,16 +113,22 @@ async def run_alembic(database: Database, command: str, *arguments: Any, **optio
     await database.open()
     engine = create_async_engine("postgresql+asyncpg://", async_creator=database.connect)
     try:
-        async with engine.connect() as connection:
-            await connection.execute(text("set statement_timeout = 0"))
-            await connection.execute(text("set lock_timeout = 0"))  # another process may be migrating: wait for it
-            await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-            await connection.execute(text("reset lock_timeout"))
-            await connection.commit()
-            await connection.run_sync(_run, database.sql.schema, command, *arguments, **options)
-            await connection.commit()
+        with database.losses_reported():
+            await _run_alone(engine, database.sql.schema, command, *arguments, **options)
     finally:
         await engine.dispose()
+
+
+async def _run_alone(engine: AsyncEngine, schema: str, command: str, *arguments: Any, **options: Any) -> None:
+    """Run an Alembic command while no other process migrates."""
+    async with engine.connect() as connection:
+        await connection.execute(text("set statement_timeout = 0"))
+        await connection.execute(text("set lock_timeout = 0"))  # another process may be migrating: wait for it
+        await connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        await connection.execute(text("reset lock_timeout"))
+        await connection.commit()
+        await connection.run_sync(_run, schema, command, *arguments, **options)
+        await connection.commit()
 
 
 def run_on(connection: Connection, schema: str, command: str, *arguments: Any, **options: Any) -> None:

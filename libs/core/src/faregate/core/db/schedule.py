@@ -9,6 +9,7 @@ from cronsim import CronSim
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
+from faregate.core.db.read_scope import repeated_on_primary
 from faregate.core.db.sql import JOB_ADD, JOB_CLAIM, JOB_FINISH, JOB_GIVE_BACK
 from faregate.core.errors import ConfigurationError
 from faregate.core.logging import get_logger
@@ -105,7 +106,7 @@ class Schedule:
     async def _run(self, job: Job) -> None:
         error: str | None = None
         try:
-            await job.run()
+            await repeated_on_primary(job.run)
         except asyncio.CancelledError:
             log.info("job_cut_off", job=job.name)
             await self._give_back(job)

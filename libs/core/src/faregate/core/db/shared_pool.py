@@ -30,7 +30,8 @@ class SchemaDatabase(Database):
     """
 
     def __init__(self, pool: Database, schema: str, *, share: int) -> None:
-        super().__init__(schema=schema)
+        replica = pool.replica.of_schema(schema, share=share) if pool.replica is not None else None
+        super().__init__(schema=schema, replica=replica)
         self._pool = pool
         self._share = share
         self._free = asyncio.Semaphore(share)
@@ -48,6 +49,8 @@ class SchemaDatabase(Database):
         """Open the pool if it is not open. Safe to repeat."""
         if self._engine is None:
             await self._pool.open()
+            if self.replica is not None:
+                await self.replica.open()
             self._engine = self._pool._require_engine().execution_options(  # noqa: SLF001
                 schema_translate_map={SCHEMA: self.sql.schema}
             )
@@ -56,6 +59,8 @@ class SchemaDatabase(Database):
         """Refuse new transactions; the pool belongs to others. Safe to repeat."""
         self._engine = None
         self._variants.clear()
+        if self.replica is not None:
+            await self.replica.close()
 
     @asynccontextmanager
     async def transaction(

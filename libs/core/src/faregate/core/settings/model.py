@@ -60,6 +60,18 @@ class Settings(BaseSettings):
         "migrations, LISTEN, exports and backups",
         examples=["postgresql://faregate:secret@db.internal:5432/faregate"],
     )
+    read_database_url: _PostgresUrl | None = Field(
+        default=None,
+        description="a streaming replica of FAREGATE_DATABASE_URL, which answers analytics, exports and lists",
+        examples=["postgresql://faregate:secret@replica.internal/faregate"],
+    )
+    read_lag_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="how far the replica may be behind when it answers callers who have written nothing lately; 0: not at all",
+        examples=["10"],
+    )
     db_schema: str = Field(
         default="faregate",
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
@@ -636,6 +648,7 @@ class Settings(BaseSettings):
     @field_validator(
         "database_url",
         "direct_database_url",
+        "read_database_url",
         "broker_url",
         "redis_url",
         "jwks_url",

@@ -45,6 +45,8 @@ DEPLOYMENT = frozenset(
         "otel_endpoint",
         "port",
         "queue_type",
+        "read_database_url",
+        "read_lag_seconds",
         "redis_url",
         "settle_batch_size",
         "strategies",

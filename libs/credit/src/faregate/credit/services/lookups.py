@@ -71,7 +71,7 @@ class LedgerLookups:
         limit: int = 100,
     ) -> Sequence[OpenHold]:
         """Return the open holds of a user (or of the wallet that pays) and a feature, the first to expire first."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             rows = await self._database.rows(
                 session,
                 OPEN_HOLDS,
@@ -109,7 +109,7 @@ class LedgerLookups:
 
     async def all_wallets(self) -> AllWallets:
         """Return the sums over all wallets now, as the wallets are stored: what falls due with time is posted later."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             (row,) = await self._database.rows(session, ALL_WALLETS)
         return AllWallets(
             wallets=row.wallets,

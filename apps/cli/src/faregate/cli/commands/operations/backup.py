@@ -147,20 +147,14 @@ async def _read(file: Path, url: str) -> None:
 
 
 async def _execute(database: Database, sql: str) -> None:
-    connection = await database.connect()
-    try:
+    async with database.connection() as connection:
         await connection.execute("set statement_timeout = 0")
         await connection.execute(sql)
-    finally:
-        await connection.close()
 
 
 async def _holds_something(database: Database, schema: str) -> bool:
-    connection = await database.connect()
-    try:
+    async with database.connection() as connection:
         return bool(await connection.fetchval("select 1 from pg_namespace where nspname = $1", schema))
-    finally:
-        await connection.close()
 
 
 async def _run(program: str, *arguments: str, url: str | None = None) -> None:

@@ -38,7 +38,8 @@ export function render(main, { may }) {
 async function month(main, period) {
   const [totals, wallets, late, journal, credits] = [0, 1, 2, 3, 4].map(() => h("section", { className: "card" }, skeleton(true)));
   fill(main, h("div", { className: "head" }, h("h1", {}, period)), totals, wallets, late, journal, credits);
-  await Promise.all([showTotals(totals, period), rows(wallets, t("close_wallets"), `${at(period)}/wallets`, WALLETS(), `wallets-${period}`), rows(late, t("close_late"), `${at(period)}/late`, LATE(), `late-${period}`, "close_late_none"),
+  if (!await showTotals(totals, period, () => month(main, period))) return [wallets, late, journal, credits].forEach((part) => part.remove());
+  await Promise.all([rows(wallets, t("close_wallets"), `${at(period)}/wallets`, WALLETS(), `wallets-${period}`), rows(late, t("close_late"), `${at(period)}/late`, LATE(), `late-${period}`, "close_late_none"),
     rows(journal, t("close_journal"), `${at(period)}/journal`, JOURNAL(), `journal-${period}`, "close_journal_none"), rows(credits, t("close_journal_credits"), `${at(period)}/journal?unit=credits`, JOURNAL(), `journal-credits-${period}`)]);
 }
 
@@ -46,7 +47,8 @@ const WALLETS = () => [walletLink("owner_id"), number("opening"), number("used")
 const LATE = () => [column("kind"), walletLink("owner_id"), column("happened_at"), column("recorded_at"), column("transaction_id"), number("credits"), number("usd")];
 const JOURNAL = () => [column("entry"), column("date"), column("account"), column("name"), column("memo"), number("debit"), number("credit")];
 
-async function showTotals(place, period) {
+// Returns whether the month is closed: the other parts of one that is not have nothing to show.
+async function showTotals(place, period, again) {
   try {
     const { data } = await get(at(period));
     const { value, ...statement } = data.statement;
@@ -54,7 +56,8 @@ async function showTotals(place, period) {
     const usd = table([{ key: "name", label: t("line") }, { key: "value", label: "USD", num: true, show: (row) => fmt.usd(row.value) }], VALUES.map((name) => ({ name: t(`close_${name}`), value: value[name] })), { quiet: true, caption: t("close_value"), name: `paid-value-${period}`, sort: null });
     fill(place, h("p", {}, `${data.since ? fmt.time(data.since) : t("close_opening_note")} – ${fmt.time(data.until)} (${data.timezone}). `, t("close_moved", { wallets: fmt.integer(data.wallets), transfers: fmt.integer(data.transfers), late: fmt.integer(data.late) })),
       Number(data.unvalued) > 0 && h("p", {}, t("close_unvalued", { credits: fmt.credits(data.unvalued) })), h("div", { className: "head" }, h("h2", {}, t("close_credits")), h("span", { className: "fill" }), saveButton(lines)), lines, h("div", { className: "head" }, h("h2", {}, t("close_value")), h("span", { className: "fill" }), saveButton(usd)), usd);
-  } catch (error) { fill(place, problem(error, () => showTotals(place, period))); }
+    return true;
+  } catch (error) { fill(place, problem(error, again)); return false; }
 }
 
 async function rows(place, title, address, columns, name, none = "nothing_here", before = [], cursor = null) {

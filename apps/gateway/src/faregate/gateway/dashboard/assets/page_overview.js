@@ -62,7 +62,7 @@ export async function render(main, { may }) {
     showBooks(explore);
     fill(rankings, ranking("services", dashboard.services, "service", "credits"), ranking("models", dashboard.models, "model", "credits"),
       ranking("users", dashboard.topUsers, "userId", "totalCredits"));
-    fresh.textContent = t("fresh", { time: fmt.time(new Date()), rolled: explore.freshness.rolledUpAt ? fmt.time(explore.freshness.rolledUpAt) : "—" });
+    fresh.textContent = t("fresh", { time: fmt.time(new Date(Date.now() - 1000 * explore.freshness.lagSeconds)), rolled: explore.freshness.rolledUpAt ? fmt.time(explore.freshness.rolledUpAt) : "—" });
     for (const part of [tiles, chart]) part.classList.remove("stale");
   };
 

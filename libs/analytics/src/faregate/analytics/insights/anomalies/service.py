@@ -109,7 +109,7 @@ class AnomalyService:
 
     async def anomalies(self, wanted: AnomalyFilter) -> Sequence[Anomaly]:
         """Return anomalies, the latest first."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._repository.matching(session, wanted)
 
     async def judge(self, anomaly_id: UUID, verdict: Verdict, *, actor: str) -> Anomaly:

@@ -123,7 +123,7 @@ class CostService:
 
     async def _returns(self, question: Question, by: ReturnBy) -> InsightResult:
         asked, price = self._recent(question), (await self._prices.current()).policy.credit_price_usd
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             found = await self._repository.returns(session, asked, by)
         parts = sorted(found, key=lambda sums: (return_usd(sums, price), str(sums.key)))
         total = return_total(parts)
@@ -142,7 +142,7 @@ class CostService:
     async def _savings(self, question: Question) -> InsightResult:
         book = await self._prices.current()
         recent = self._recent(question)
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             asked = await self._models.resolve(session, recent)
             used = await self._repository.models(session, asked)
             family = await asyncio.to_thread(families, book, used)
@@ -174,7 +174,7 @@ class CostService:
         policy = (await self._prices.current()).policy
         proposed = replace(policy, credit_price_usd=proposal.credit_price_usd or policy.credit_price_usd)
         plans = (await self._catalog.current()).plans
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             asked = await self._models.resolve(session, question)
             used = await self._repository.models(session, asked)
             prices = priced_models(proposal, used)

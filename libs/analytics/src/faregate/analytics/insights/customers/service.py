@@ -155,7 +155,7 @@ class CustomerService:
 
     async def _base(self, question: Question) -> _Base:
         asked = complete_range(question, "day", now=self._clock.now(), count=_DAYS)
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             users = await self._repository.activity(session, asked)
         return _Base(asked, users, len(periods_of(asked.range, "day")))
 
@@ -186,7 +186,7 @@ class CustomerService:
 
     async def _adoption(self, question: Question) -> InsightResult:
         asked = complete_range(question, "day", now=self._clock.now(), count=2 * RECENT_DAYS)
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             features = await self._repository.adoption(session, asked)
             users = await self._repository.activity(session, asked)
         base = _Base(asked, users, 2 * RECENT_DAYS)

@@ -100,7 +100,7 @@ class FeedbackService:
 
     async def feedback(self, wanted: FeedbackFilter) -> Sequence[Feedback]:
         """Return feedback, the latest first."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._repository.matching(session, wanted)
 
     async def satisfaction(self, question: Question, by: SatisfactionBy = "feature") -> Insight:
@@ -160,7 +160,7 @@ class FeedbackService:
     async def _satisfaction(self, question: Question, by: SatisfactionBy) -> InsightResult:
         asked = complete_range(question, "day", now=self._clock.now(), count=RATED_DAYS)
         span, feature = asked.range, asked.filters.feature
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             uses = await self._repository.rated(session, start=span.start, end=span.end, feature=feature)
         evidence = satisfaction_evidence(asked, by, uses=len(uses))
         if len(uses) < LEAST_RATED or len({use.subject_id for use in uses}) < LEAST_RATERS:

@@ -65,7 +65,7 @@ class RunOutService:
         now, zone = self._clock.now(), time_zone(timezone)
         today = period_at(now, "day", zone)
         span = TimeRange(period_at(today - timedelta(days=_HISTORY_DAYS), "day", zone), today, timezone)
-        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        async with self._database.reading(isolation="REPEATABLE READ") as session:
             use = await self._repository.daily_use(session, span, owner_id=owner_id, limit=_WALLETS)
             wallets = await self._repository.outlooks(session, list(use), now=now)
         facts = await asyncio.to_thread(_all_facts, wallets, use, now, timezone)

@@ -90,7 +90,7 @@ class ObjectiveService:
 
     async def objectives(self, name: str | None = None) -> Sequence[ObjectiveStatus]:
         """Return the objectives by name, each with its last status and its newest alerts."""
-        async with self._database.transaction(read_only=True) as session:
+        async with self._database.reading() as session:
             return await self._repository.statuses(session, name=name, alerts=_ALERTS_SHOWN)
 
     async def remove(self, name: str) -> None:

@@ -1,0 +1,61 @@
+"""Processor time of PostgreSQL and of this process, in seconds."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from faregate.core.db.database import Database
+
+__all__ = ["ProcessorTime"]
+
+_NANOSECONDS = 10**9
+_BACKENDS = "select pg_backend_pid() as own, array_agg(pid) as pids from pg_stat_activity"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorTime:
+    """Processor time so far, of a server on this machine and of this process."""
+
+    server: float
+    process: float
+
+    @classmethod
+    async def now(cls, database: Database) -> Self:
+        """Return the time that all processes of the server have used, those that ended included."""
+        async with database.transaction(read_only=True) as session:
+            (row,) = await database.rows(session, _BACKENDS)
+        server = sum(map(_running_seconds, row.pids)) + _ended_seconds(_parent(row.own))
+        return cls(server, time.process_time())
+
+    def __sub__(self, earlier: "ProcessorTime") -> "ProcessorTime":
+        """Return the time used since `earlier`."""
+        return ProcessorTime(self.server - earlier.server, self.process - earlier.process)
+
+    @property
+    def total(self) -> float:
+        """The time of the server and of this process together."""
+        return self.server + self.process
+
+
+def _running_seconds(pid: int) -> float:
+    """Return the time of a process, exact to the nanosecond; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / _NANOSECONDS
+    except FileNotFoundError:
+        return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/[pid]/stat from the state on, which is the third."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _ended_seconds(pid: int) -> float:
+    """Return the time of the children of a process that have ended."""
+    return sum(map(int, _stat(pid)[13:15])) / os.sysconf("SC_CLK_TCK")
