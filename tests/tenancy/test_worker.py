@@ -13,7 +13,7 @@ from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.worker.main import run_worker
 from faregate.worker.tenancy.lanes import Lane
-from faregate.worker.tenancy.pace import Pace
+from faregate.worker.tenancy.pace import JobPace
 from support.servers import execute
 from support.tenancy import Front, deployment_settings, open_front, until
 
@@ -192,7 +192,7 @@ async def test_a_turn_that_outlasts_the_grace_is_cancelled() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3, 12])
 def test_idle_tenants_are_looked_at_in_turn_and_busy_ones_always(count: int) -> None:
     keys = [f"t{number:02}" for number in range(count)]
-    pace = Pace(idle_at_once=5)
+    pace = JobPace(idle_at_once=5)
     seen = [pace.due(keys) for _ in range(4)]
 
     assert all(len(set(chosen)) == min(5, count) for chosen in seen)

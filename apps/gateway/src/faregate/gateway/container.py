@@ -4,7 +4,7 @@ It is the only module of the gateway that imports all libraries.
 """
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dependency_injector import providers
 
@@ -174,7 +174,7 @@ class GatewayContainer(FaregateContainer):
     many tenants `tenant_apps`.
     """
 
-    __self__: Any = providers.Self()
+    __self__ = cast("Any", providers.Self())
     tenant_apps: "providers.Provider[TenantApps]" = providers.Singleton(make_tenant_apps, __self__, host.settings)
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(

@@ -1,4 +1,4 @@
-"""Applications of the tenants of one process, each made when it is first called."""
+"""Applications of the tenants, each made when it is first called."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

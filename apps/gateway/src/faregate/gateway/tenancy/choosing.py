@@ -1,4 +1,4 @@
-"""Choice of the tenant that a request is for, by its host or its API key; before anything else runs."""
+"""Choice of the tenant of a request, by host or API key."""
 
 from starlette.datastructures import Headers
 

@@ -1,4 +1,4 @@
-"""Application of a process that serves many tenants: what it answers about itself."""
+"""Answers about a process that serves many tenants."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The parts of a worker that one tenant needs, without tasks of their own."""
+"""One tenant in the memory of a worker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

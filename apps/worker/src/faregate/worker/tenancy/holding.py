@@ -1,4 +1,7 @@
-"""Tenants in the memory of a worker: made at their first turn, dropped when they change or are no longer served."""
+"""Tenants in the memory of a worker.
+
+They are made at their first turn, and dropped when they change or are no longer served.
+"""
 
 import asyncio
 from collections import Counter

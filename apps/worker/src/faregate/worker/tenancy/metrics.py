@@ -1,4 +1,4 @@
-"""Prometheus metrics of a worker for many tenants, each labelled with its tenant."""
+"""Prometheus metrics of a worker for many tenants."""
 
 from faregate.worker.tenancy.holding import Holding
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from faregate.core.clock import Deadline
 
-__all__ = ["Pace"]
+__all__ = ["JobPace"]
 
 _BUSY_SECONDS = 60.0
 _IDLE_AT_ONCE = 5
 
 
-class Pace:
+class JobPace:
     """Chooses, once a second, the tenants whose jobs are looked at."""
 
     def __init__(self, *, idle_at_once: int = _IDLE_AT_ONCE) -> None:

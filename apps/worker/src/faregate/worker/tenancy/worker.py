@@ -20,7 +20,7 @@ from faregate.core.tenants.registry import TenantRegistry
 from faregate.worker.tenancy.held import TenantWorker
 from faregate.worker.tenancy.holding import Holding
 from faregate.worker.tenancy.lanes import Lane
-from faregate.worker.tenancy.pace import Pace
+from faregate.worker.tenancy.pace import JobPace
 from faregate.worker.tenancy.probing import Probing
 
 __all__ = ["TenantsWorker"]
@@ -49,7 +49,7 @@ class TenantsWorker:
         self._holding = holding
         self._probing = probing
         self._wake_ups = wake_ups
-        self._pace = Pace()
+        self._pace = JobPace()
         self._ready: dict[str, set[str]] = {}
         self._stop = asyncio.Event()
         self._messages = Lane(width, self._consume, grace_seconds=_GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""Database of one tenant, on connections that all tenants of the process share."""
+"""Database of one tenant, on connections that all tenants share."""
 
 import asyncio
 from collections import Counter

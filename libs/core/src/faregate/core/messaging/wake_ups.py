@@ -1,6 +1,6 @@
-"""Notifications of all tenants of a process, on two connections: one that listens, one that notifies.
+"""Notifications of all tenants of a process.
 
-Whoever misses a notification polls, so that neither connection is needed for correctness.
+One connection listens, one notifies. A consumer that misses a notification polls, so that neither is needed for correctness.
 """
 
 import asyncio

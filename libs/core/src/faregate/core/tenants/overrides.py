@@ -1,4 +1,4 @@
-"""Settings of a tenant, composed from those of the deployment and its own.
+"""Settings of a tenant, composed of the deployment's and its own.
 
 Each setting belongs to one of four kinds, which a test compares with the model: settings of the deployment, which no tenant
 changes; places, of which each tenant has its own below those of the deployment; identities and addresses, which no tenant

@@ -1,4 +1,4 @@
-"""Life of a tenant: created, configured, suspended, resumed, deleted, and migrated with the others."""
+"""Life of a tenant, from its creation to its deletion."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
