@@ -6,8 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from faregate.core.messaging.interfaces import OutgoingMessage
+from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.messaging.rabbitmq.connection import open_link
+from faregate.core.messaging.rabbitmq.names import QueueNames
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 from faregate.core.settings import Settings
 from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
@@ -39,8 +44,6 @@ async def publish(front: Front, tenant: str, *keys: str) -> None:
     (held,) = [held for held in front.container.tenant_apps().held if held.tenant.key == tenant]
     transport = front.service.database_of(held.tenant)
     await transport.open()
-    from faregate.core.messaging.postgres_transport import PostgresTransport
-
     bodies = [
         {
             "user_id": "ada",
@@ -200,3 +203,58 @@ def test_idle_tenants_are_looked_at_in_turn_and_busy_ones_always(count: int) -> 
     if count:
         pace.was_busy(keys[0])
         assert all(pace.due(keys)[0] == keys[0] for _ in range(4))
+
+
+async def test_on_a_shared_broker_each_tenant_has_queues_of_its_own(deployment_url: str, broker_url: str) -> None:
+    """What is published to acme's queues settles at acme; its dead letters are acme's; deleting its queues leaves beta's."""
+    settings = deployment_settings(deployment_url, broker_url=broker_url)
+    async with open_front(settings) as front:
+        for tenant in ("acme", "beta"):
+            await prepare(front, tenant, 10)
+        async with working(settings):
+            body = {
+                "user_id": "ada",
+                "feature_endpoint_id": "chat",
+                "usages": [{"ai_model": "gpt-4o", "input_tokens": 1}],
+            }
+            link = await open_link(broker_url, "test", confirms=True)
+            for key in ("use-1", "use-2"):
+                await link.channel.basic_publish(
+                    exact_json.dumps({**body, "usage_key": key}), routing_key=f"acme.{SETTLE_MULTIMODEL_QUEUE}"
+                )
+            await link.channel.basic_publish(b"{", routing_key=f"acme.{SETTLE_MULTIMODEL_QUEUE}")
+            by_http = await front.call(
+                "beta",
+                "POST",
+                "/api/credits-process/end-multimodel",
+                {**body, "usage_key": "use-1"},
+                headers={"prefer": "respond-async"},
+            )
+            assert by_http.status == 202
+
+            async def settled() -> bool:
+                return (await balance(front, "acme"), await balance(front, "beta")) == (8, 9)
+
+            await until(settled, seconds=60)
+
+            async def buried() -> bool:
+                return len((await front.call("acme", "GET", "/api/dead-letters")).data) == 1
+
+            await until(buried)
+            assert (await front.call("beta", "GET", "/api/dead-letters")).data == []
+        transport = RabbitTransport(broker_url, names=QueueNames.of("acme"))
+        await transport.remove_queues()
+        left = [name for name in ("acme", "beta") if await _exists(link, f"{name}.{SETTLE_MULTIMODEL_QUEUE}")]
+        await link.close()
+
+    assert left == ["beta"]
+
+
+async def _exists(link: Any, queue: str) -> bool:
+    channel = await link.connection.channel(publisher_confirms=False)
+    try:
+        await channel.queue_declare(queue, passive=True)
+    except ChannelNotFoundEntity:
+        return False
+    await channel.close()
+    return True

@@ -59,6 +59,10 @@ class Consumer:
         self._in_hand: Sequence[Delivery] = ()
         self._interruptions = 0
 
+    def takes_from(self, transport: ITransport) -> bool:
+        """Return whether its queue is one of `transport`."""
+        return self._transport is transport
+
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, and finish the current batch."""
         while not stop.is_set():

@@ -83,11 +83,15 @@ def make_transport(
     if settings.broker_url is None:
         return PostgresTransport(database, wake_ups)
     try:
+        from faregate.core.messaging.rabbitmq.names import QueueNames
         from faregate.core.messaging.rabbitmq.transport import RabbitTransport
     except ModuleNotFoundError as error:
         raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
     prefetch = 2 * settings.settle_batch_size
-    return RabbitTransport(settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock)
+    names = QueueNames.of(settings.tenant)
+    return RabbitTransport(
+        settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock, names=names
+    )
 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:

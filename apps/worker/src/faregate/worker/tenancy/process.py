@@ -1,8 +1,8 @@
 """Process of a worker that works for many tenants."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from faregate.core.messaging.wake_ups import WakeUps
 from faregate.core.settings import Settings
@@ -37,7 +37,14 @@ async def run_tenants_worker(
     wake_ups = WakeUps(deployment.database())
     holding = Holding(lambda tenant: _made(deployment, tenant, wake_ups))
     probing = Probing(deployment.database(), _QUEUES, _SETTLING)
-    worker = TenantsWorker(deployment.tenants(), holding, probing, wake_ups, width=max(1, settings.db_pool_size // 2))
+    worker = TenantsWorker(
+        deployment.tenants(),
+        holding,
+        probing,
+        wake_ups,
+        width=max(1, settings.db_pool_size // 2),
+        streams=settings.broker_url is not None,
+    )
     async with AsyncExitStack() as opened:
         await opened.enter_async_context(deployment.engines())
         opened.push_async_callback(wake_ups.close)
@@ -52,15 +59,33 @@ async def _made(deployment: WorkerContainer, tenant: Tenant, wake_ups: WakeUps) 
     container = tenant_container(WorkerContainer, deployment, tenant, wake_ups)
     engines = AsyncExitStack()
     await engines.enter_async_context(container.engines())
+    in_table = [each for each in container.consumers() if each.takes_from(container.outbox())]
+    streams = [each for each in container.consumers() if each not in in_table]
+    if container.settings().broker_url is None:
+        in_table, streams = [*in_table, *streams], []
+    await engines.enter_async_context(_running(streams))
     return TenantWorker(
         tenant,
-        _one_each(container.consumers()),
+        _one_each(in_table),
+        streams,
         container.schedule(),
         container.deliverer(),
         container.report_loop() if container.report_mailer().configured else None,
         container.metrics(),
         engines,
     )
+
+
+@asynccontextmanager
+async def _running(streams: Sequence[Consumer]) -> AsyncGenerator[None]:
+    """Consume from RabbitMQ until the block ends; finish the batches in hand."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(stream.run(stop)) for stream in streams]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _one_each(consumers: Sequence[Consumer]) -> Sequence[Consumer]:

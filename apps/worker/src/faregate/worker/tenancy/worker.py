@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -17,6 +18,7 @@ from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
 from faregate.core.messaging.wake_ups import LOST, WakeUps
 from faregate.core.tenants.registry import TenantRegistry
+from faregate.core.tenants.values import Tenant
 from faregate.worker.tenancy.held import TenantWorker
 from faregate.worker.tenancy.holding import Holding
 from faregate.worker.tenancy.lanes import Lane
@@ -34,6 +36,8 @@ _JOBS_AT_ONCE = 2
 _WEBHOOKS_AT_ONCE = 8
 """A delivery waits for its receiver for up to 15 seconds."""
 _REPORTS_AT_ONCE = 2
+_OPENED_AT_ONCE = 10
+"""Tenants whose queues of RabbitMQ a worker begins to consume in one second."""
 _GRACE_SECONDS = 20.0
 _JOB_GRACE_SECONDS = 5.0
 """A job that is cut off is due again at once."""
@@ -43,8 +47,17 @@ class TenantsWorker:
     """All tasks of one worker process; `width` is how many tenants' messages it handles at the same time."""
 
     def __init__(
-        self, registry: TenantRegistry, holding: Holding, probing: Probing, wake_ups: WakeUps, *, width: int
+        self,
+        registry: TenantRegistry,
+        holding: Holding,
+        probing: Probing,
+        wake_ups: WakeUps,
+        *,
+        width: int,
+        streams: bool,
     ) -> None:
+        """`streams`: tenants consume from RabbitMQ, and are kept in memory for it."""
+        self._streams = streams
         self._registry = registry
         self._holding = holding
         self._probing = probing
@@ -87,7 +100,10 @@ class TenantsWorker:
             if waiting.has_webhooks:
                 self._pace.was_busy(key)
                 self._webhooks.offer(key)
-        for key in self._pace.due([tenant.key for tenant in tenants]):
+        keys = [tenant.key for tenant in tenants]
+        held = {each.tenant.key for each in self._holding.held}
+        missing = [key for key in keys if key not in held][:_OPENED_AT_ONCE] if self._streams else []
+        for key in dict.fromkeys([*self._pace.due(keys), *missing]):
             self._jobs.offer(key)
             if self._reported.get(key, Deadline(0)).passed:
                 self._reported[key] = Deadline(_REPORT_SECONDS)
@@ -107,12 +123,20 @@ class TenantsWorker:
         while not stop.is_set():
             try:
                 moments = await self._probing.settled_until(self._holding.tenants)
-                await self._probing.report(self._instance, moments)
+                await self._probing.report(
+                    self._instance, await self._with_streams(moments) if self._streams else moments
+                )
             except EngineUnavailableError as error:
                 log.warning("heartbeat_missed", reason=error.detail)
             except Exception:
                 log.error("heartbeat_failed", exc_info=True)
             await _until(stop, _BEAT_SECONDS)
+
+    async def _with_streams(self, moments: Sequence[tuple[Tenant, datetime]]) -> Sequence[tuple[Tenant, datetime]]:
+        """Return the moments with what waits on RabbitMQ; a tenant that is not consumed yet is left out."""
+        held = {each.tenant.key: each for each in self._holding.held}
+        known = [(tenant, until, held[tenant.key]) for tenant, until in moments if tenant.key in held]
+        return [(tenant, min(until, await each.streamed_until() or until)) for tenant, until, each in known]
 
     async def _listen(self) -> None:
         """Listen on the channels of all tenants; without notifications the next look finds what waits."""
