@@ -70,6 +70,7 @@ def test_no_two_tenants_have_a_place_in_common(tmp_path: Path) -> None:
     deployment = isolated_settings(
         export_dir=tmp_path, export_to="s3://lake/all/", cache_dir=tmp_path / "c", batch_file=tmp_path / "batch.tmp",
         log_archive_dir=tmp_path / "l", usage_archive_dir=tmp_path / "u", alert_log_file=tmp_path / "alerts.log",
+        columnar_dir=tmp_path / "columns",
     )  # fmt: skip
     places = [
         str(getattr(settings, name))

@@ -61,6 +61,10 @@ _WAKE_SECONDS = 0.01
 """Delay of a notification: a consumer that is notified a little later finds a batch instead of one message."""
 
 
+_NOTIFY_SECONDS = 5
+"""How long a server may take to pass on a notification, which is worth no longer wait: consumers poll."""
+
+
 class PostgresTransport:
     """`ITransport` and `IOutbox` on the table `message`.
 
@@ -90,8 +94,12 @@ class PostgresTransport:
         """Close the connection for notifications; the database is closed by its owner."""
         if self._waking is not None:
             await self._waking
+        self._leave_waker()
+
+    def _leave_waker(self) -> None:
+        """Close the connection without a word, since its server may not answer."""
         if self._waker is not None:
-            await self._waker.close()
+            self._waker.terminate()
             self._waker = None
 
     async def add(self, session: AsyncSession, queue: str, messages: Sequence[OutgoingMessage]) -> None:
@@ -130,6 +138,7 @@ class PostgresTransport:
             for queue in queues:
                 await self._notify(queue)
         except LOST as error:
+            self._leave_waker()
             log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
 
     async def _notify(self, queue: str) -> None:
@@ -138,7 +147,7 @@ class PostgresTransport:
             return
         if self._waker is None or self._waker.is_closed():
             self._waker = await self._database.connect()
-        await self._waker.execute("select pg_notify($1, $2)", self.channel, queue)
+        await self._waker.execute("select pg_notify($1, $2)", self.channel, queue, timeout=_NOTIFY_SECONDS)
 
     async def consume(self, queue: str) -> IConsumer:
         listened = self.channel if self._wake_ups is None else None

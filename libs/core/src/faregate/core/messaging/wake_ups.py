@@ -16,7 +16,9 @@ __all__ = ["LOST", "WakeUps"]
 
 Hear = Callable[[Any, int, str, object], None]
 
-LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
+_NOTIFY_SECONDS = 5
+
+LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """Errors of a connection that only carries notifications; polling continues without it."""
 
 
@@ -35,7 +37,11 @@ class WakeUps:
         async with self._lock:
             if self._notifying is None or self._notifying.is_closed():
                 self._notifying = await self._database.connect()
-            await self._notifying.execute("select pg_notify($1, $2)", channel, payload)
+            try:
+                await self._notifying.execute("select pg_notify($1, $2)", channel, payload, timeout=_NOTIFY_SECONDS)
+            except LOST:
+                self._notifying.terminate()
+                raise
 
     async def listen(self, channels: Iterable[str], hear: Hear) -> None:
         """Call `hear` for each notification of these channels; raises one of `LOST`.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from faregate.core.settings.addresses import address_problem
+from faregate.core.settings.addresses import address_problem, broker_problem
 from faregate.core.settings.packages import PackageSetting
 
 __all__ = ["PREFIX", "Settings"]
@@ -51,7 +51,8 @@ class Settings(BaseSettings):
 
     database_url: _PostgresUrl | None = Field(
         default=None,
-        description="PostgreSQL to use; without it the embedded server is started",
+        description="PostgreSQL to use; without it the embedded server is started. Of several servers (`a:5432,b:5432`) the one "
+        "that accepts writes is used",
         examples=["postgresql://faregate:secret@db.internal/faregate"],
     )
     direct_database_url: _PostgresUrl | None = Field(
@@ -147,6 +148,18 @@ class Settings(BaseSettings):
     export_s3_secret_key: SecretStr | None = Field(
         default=None, description="secret of the access key", examples=["the secret that belongs to the access key"]
     )
+    columnar_dir: Path | None = Field(
+        default=None,
+        description="where the worker keeps a columnar copy of usage events for questions with filters; gateways that see the same "
+        "folder read it; without it they read PostgreSQL",
+        examples=["/var/lib/faregate/columnar"],
+    )
+    columnar_memory_mb: int = Field(
+        default=512, ge=64, le=1_048_576, description="memory for the columnar copy in each process", examples=["2048"]
+    )
+    columnar_threads: int = Field(
+        default=2, ge=1, le=256, description="threads that read the columnar copy in each process", examples=["4"]
+    )
     cache_dir: Path | None = Field(
         default=None,
         validation_alias=_known_as_billing("CACHE_DIR"),
@@ -162,7 +175,8 @@ class Settings(BaseSettings):
     )
     broker_url: _BrokerUrl | None = Field(
         default=None,
-        description="RabbitMQ to use; without it messages wait in PostgreSQL",
+        description="RabbitMQ to use; without it messages wait in PostgreSQL. The nodes of a cluster are several URLs, separated "
+        "by commas",
         examples=["amqp://guest:guest@localhost:5672/"],
     )
     queue_type: Literal["quorum", "classic"] = Field(
@@ -649,7 +663,6 @@ class Settings(BaseSettings):
         "database_url",
         "direct_database_url",
         "read_database_url",
-        "broker_url",
         "redis_url",
         "jwks_url",
         "oidc_issuer",
@@ -664,6 +677,14 @@ class Settings(BaseSettings):
     def _addresses(cls, value: str | SecretStr | None) -> str | SecretStr | None:
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         problem = address_problem(url) if url is not None else None
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _brokers(cls, value: str | None) -> str | None:
+        problem = broker_problem(value) if value is not None else None
         if problem is not None:
             raise ValueError(problem)
         return value

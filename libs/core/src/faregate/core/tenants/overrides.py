@@ -24,6 +24,8 @@ DEPLOYMENT = frozenset(
     {
         "access_log",
         "broker_url",
+        "columnar_memory_mb",
+        "columnar_threads",
         "data_dir",
         "database_url",
         "db_lock_timeout_seconds",
@@ -61,7 +63,16 @@ DEPLOYMENT = frozenset(
 """What concerns the process and its engines, or would let one tenant reach what others use."""
 
 PLACES = frozenset(
-    {"alert_log_file", "batch_file", "cache_dir", "export_dir", "export_to", "log_archive_dir", "usage_archive_dir"}
+    {
+        "alert_log_file",
+        "batch_file",
+        "cache_dir",
+        "columnar_dir",
+        "export_dir",
+        "export_to",
+        "log_archive_dir",
+        "usage_archive_dir",
+    }
 )
 
 _FILES = frozenset({"alert_log_file", "batch_file"})

@@ -1,14 +1,14 @@
 """Tenants of a deployment, and the hosts at which they are served
 
-Revision: 0030, after 0029. Two new, empty tables; nothing that is there is changed or locked.
+Revision: 0032, after 0031. Two new, empty tables; nothing that is there is changed or locked.
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import context, op
 
-revision = "0030"
-down_revision = "0029"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
