@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from faregate.credit.errors import UsageKeyConflictError, insufficient_credits
 from faregate.credit.ledger.accounts import Account, TransferKind
@@ -29,8 +29,7 @@ class ChargeOpening:
     limit_scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PostingRequest:
+class PostingRequest(NamedTuple):
     """A request to charge the cost of one use, in micro-credits.
 
     Attributes:
@@ -193,7 +192,7 @@ def _draw(book: Book, charge: ChargeState, request: PostingRequest) -> Reserved:
 
 
 def _flags(charge: ChargeState, request: PostingRequest) -> Flag:
-    flags = request.flags | charge.flags
+    flags = request.flags | charge.flags if charge.flags else request.flags
     if charge.status in {ChargeStatus.VOIDED, ChargeStatus.EXPIRED}:
         flags |= Flag.LATE
     if charge.status is ChargeStatus.OPEN and request.chargeable > charge.hold:

@@ -4,8 +4,8 @@ A batch at a time, in one transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,8 +35,7 @@ from faregate.wire.ids import organization_id_of, organization_owner_id
 __all__ = ["Settler"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Settlement:
+class _Settlement(NamedTuple):
     """One settlement on its way.
 
     Attributes:
@@ -104,6 +103,12 @@ class Settler:
         settlements = [item for item in prepared if isinstance(item, _Settlement)]
         settled = iter(await self._post(session, rules, settlements, in_full=in_full) if settlements else [])
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
+
+    async def warm_up(self, session: AsyncSession) -> None:
+        """Run the statements of a settlement without any rows: they are prepared on this connection, and nothing changes."""
+        await self._credit.warm_up(session)
+        await self._repository.warm_up(session)
+        await self._events.warm_up(session)
 
     async def _facts(
         self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, StartedCharge | None]]

@@ -1,9 +1,10 @@
 """Price of one usage line: cost, margin, credits. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from faregate.core.runtime.bounded_memory import BoundedCache
 from faregate.usage.pricing.overrides import Margins, PriceList
@@ -18,8 +19,7 @@ _NOTHING = Decimal(0)
 _REMEMBERED_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """The rate card in force for a model at some moment, and whose it is.
 
     Attributes:
@@ -39,8 +39,7 @@ class Rates:
         return None if unknown else cost
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What one line costs by which price; `cost` None when nothing says so."""
 
     provider: str | None
@@ -84,6 +83,11 @@ class PriceBook:
         credits = credits_for(cost.total, margin_percent=margin, policy=self.policy) if cost is not None else _NOTHING
         return self._line(usage, found, margin, credits)
 
+    def warm_up(self, at: datetime) -> None:
+        """Load the published prices, and what compiles them, before the first line needs them."""
+        provider, model = next(iter(self.snapshot.models()))
+        self.snapshot.find(model, provider=provider, service_tier=None, at=at)
+
     def why_unpriced(self, usage: ModelUsage, *, at: datetime, by_parts: bool = False) -> str | None:
         """Return why `line` gives no price as of `at`, with the fix; None if it gives one."""
         if self._cost(usage, at, by_parts=by_parts).cost is not None:
@@ -110,7 +114,7 @@ class PriceBook:
     def _line(self, usage: ModelUsage, found: _Found, margin: Decimal, credits: Decimal) -> UsageLine:
         cost = found.cost
         if usage.provider != found.provider:  # as the stored line says it, so that every answer is the same
-            usage = replace(usage, provider=found.provider)
+            usage = usage.of_provider(found.provider)
         return UsageLine(
             usage=usage,
             provider=found.provider,
