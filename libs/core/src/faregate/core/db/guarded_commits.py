@@ -33,7 +33,8 @@ class GuardedConnection(_Connection):
         if self.is_committing:
             asyncio.get_running_loop().call_soon(self.terminate)
         else:
-            super()._cancel_current_command(waiter, cancel_waiter)
+            inherited: Any = super()  # the types of the driver do not know its private methods
+            inherited._cancel_current_command(waiter, cancel_waiter)  # noqa: SLF001
 
 
 class GuardedTransaction(Transaction):
