@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from faregate.core.db.database import Database, sqlstate
+from faregate.core.db.sql import VERSION_READ
 from faregate.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SchemaProblem",
     "current_revision",
+    "database_problem",
     "head_revision",
     "run_alembic",
     "run_on",
@@ -28,6 +30,13 @@ _LOCK = 7_305_201_923_140_001
 """Advisory lock: of two processes that start at the same time only one may migrate."""
 
 _NOT_ALLOWED = "42501"
+
+_OLDEST_CODE = 21
+"""Code of this revision and later runs on the newest schema: since then no migration took away what an older process needs
+(`tests/core/test_upgrades.py`). A migration that does raises this number."""
+
+_SERVES = "schema: oldest code"
+"""The row of the table `version` by which a schema tells older processes whether they may go on."""
 
 _MIGRATE = "run `faregate migrate`"
 _UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
@@ -80,6 +89,16 @@ def schema_problem(revision: str | None) -> SchemaProblem | None:
     return SchemaProblem(detail, _UPGRADE, newer=True)
 
 
+async def database_problem(database: Database) -> SchemaProblem | None:
+    """Return why this code cannot use the database, or None. A newer schema is no problem if it says that this code may go on."""
+    problem = schema_problem(await current_revision(database))
+    if problem is None or not problem.newer:
+        return problem
+    async with database.transaction(read_only=True) as session:
+        rows = await database.rows(session, VERSION_READ, name=_SERVES)
+    return None if rows and rows[0].version <= _number(head_revision()) else problem
+
+
 async def current_revision(database: Database) -> str | None:
     """Return the revision of the database, or None before the first migration."""
     await database.open()
@@ -96,6 +115,10 @@ def head_revision() -> str:
     if head is None:
         raise ConfigurationError("this installation of Faregate holds no migrations; reinstall it")
     return head
+
+
+def _number(revision: str) -> int:
+    return int(revision.partition("_")[0])
 
 
 def _known_revisions() -> set[str]:
@@ -146,3 +169,16 @@ def _run(connection: Connection, schema: str, command: str, *arguments: Any, **o
     config.set_main_option("path_separator", "os")
     config.attributes |= {"connection": connection, "schema": schema}
     getattr(commands, command)(config, *arguments, **options)
+    if command == "upgrade":
+        _tell_older_processes(connection, schema)
+
+
+def _tell_older_processes(connection: Connection, schema: str) -> None:
+    """Store which code runs on the newest schema, if the schema is that."""
+    sql = f"""
+    insert into {schema}.version (name, version)
+    select :name, :oldest where exists (select from {schema}.alembic_version where version_num = :head)
+    on conflict (name) do update set version = excluded.version
+    """  # noqa: S608
+    if connection.execute(text("select to_regclass(:table)"), {"table": f"{schema}.version"}).scalar() is not None:
+        connection.execute(text(sql), {"name": _SERVES, "oldest": _OLDEST_CODE, "head": head_revision()})
