@@ -20,6 +20,7 @@ __all__ = [
     "current_revision",
     "database_problem",
     "head_revision",
+    "problem_at",
     "run_alembic",
     "run_on",
     "schema_problem",
@@ -91,7 +92,12 @@ def schema_problem(revision: str | None) -> SchemaProblem | None:
 
 async def database_problem(database: Database) -> SchemaProblem | None:
     """Return why this code cannot use the database, or None. A newer schema is no problem if it says that this code may go on."""
-    problem = schema_problem(await current_revision(database))
+    return await problem_at(database, await current_revision(database))
+
+
+async def problem_at(database: Database, revision: str | None) -> SchemaProblem | None:
+    """Return what `database_problem` returns for a database whose revision is known."""
+    problem = schema_problem(revision)
     if problem is None or not problem.newer:
         return problem
     async with database.transaction(read_only=True) as session:

@@ -139,9 +139,10 @@ def _version(number: int) -> str:
 
 
 async def _migrations(database: Database) -> Finding:
-    from faregate.core.db.migrate import current_revision, database_problem
+    from faregate.core.db.migrate import current_revision, problem_at
 
-    revision, problem = await current_revision(database), await database_problem(database)
+    revision = await current_revision(database)
+    problem = await problem_at(database, revision)
     if problem is not None:
         return Finding("migrations", ok=False, detail=problem.detail, fix=problem.fix)
     return Finding("migrations", ok=True, detail=f"at {revision}")
