@@ -10,6 +10,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CONNECTION = re.compile(rb"\r\nconnection: [^\r]*", re.IGNORECASE)
 _NOBODY = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 300
 
 
 class Balancer:
@@ -44,7 +45,7 @@ class Balancer:
     async def admit(self, port: int) -> None:
         """Send requests to this gateway, too, once it is ready."""
         self._ports.append(port)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             while port not in self.ready:
                 await asyncio.sleep(0.05)
 

@@ -35,6 +35,7 @@ from support.redis import RedisServer, redis_server
 __all__ = ["FleetPlan", "FleetVerdict", "run_fleet"]
 
 _LATER = "9999_later"
+_PATIENCE_SECONDS = 300
 _WATCH = """
 create table fleet_claim (job text, claimed_at timestamptz, held_until timestamptz, number bigint generated always as identity);
 create function fleet_note() returns trigger language plpgsql as $$ begin
@@ -116,7 +117,7 @@ class _Fleet:
 
     async def _end(self, process: Process) -> None:
         process.send(signal.SIGTERM)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             await process.ended.wait()
         self.left.append(process)
 
@@ -149,6 +150,9 @@ class _Campaign:
             self.verdict.faults["processes that did not end well"] += 1
         return self.verdict
 
+    def _tell(self, step: str) -> None:
+        print(f"{SystemClock().now():%H:%M:%S} {step}", file=sys.stderr, flush=True)
+
     async def _live(self, fleet: _Fleet, launcher: ForkedLauncher, pool: ProcessPool) -> None:
         plan, facts = self._plan, self.verdict.facts
         first: Launcher = launcher
@@ -161,19 +165,27 @@ class _Campaign:
         await connection.execute(_WATCH)
         await connection.close()
         facts["first revision of code and schema"] = await current_revision(self._database)
+        self._tell("start the fleet")
         await fleet.add(first, plan)
+        self._tell("call it")
         traffic = FleetTraffic(fleet.balancer.port)
         spenders = [f"spender{number}" for number in range(plan.spenders)]
         await traffic.prepare([*spenders, "queued"])
         async with self._in_use(traffic, spenders):
             await self._limited(traffic, "with Redis")
             if plan.previous is not None:
+                self._tell("migrate")
                 await self._migrate(fleet)
+                self._tell("replace every process")
                 await fleet.replace_all(launcher)
+            self._tell("kill Redis")
             await self._without_redis(traffic)
             if plan.takes_over:
+                self._tell("kill a worker within a job")
                 await self._take_over(pool)
+            self._tell("make the schema newer, and replace every process")
             await self._use_a_later_schema(fleet, launcher)
+            self._tell("stop calling")
         facts["requests given to another gateway, because one refused or closed"] = fleet.balancer.turned
         await self._judge(traffic)
 
@@ -219,13 +231,13 @@ class _Campaign:
     async def _take_over(self, pool: ProcessPool) -> None:
         """A worker is killed within a job: nobody else runs it until the lease has ended, then one does."""
         child = pool.start({"kind": "job holder", "settings": self._settings, "seed": 1, "job": "roll_up"})
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             while not child.stored:
                 await asyncio.sleep(0.05)
         killed_at = SystemClock().now()
         child.send(signal.SIGKILL)
         rows: list[Any] = []
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             while not rows:
                 await asyncio.sleep(0.2)
                 async with self._database.transaction(read_only=True) as session:
@@ -252,7 +264,7 @@ class _Campaign:
 
     async def _judge(self, traffic: FleetTraffic) -> None:
         uses = sum(traffic.settled.values()) + traffic.asynchronous
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
             while (settled := await self._one(_SETTLED)).n < uses:
                 await asyncio.sleep(0.2)
         claims, facts, faults = await self._one(_CLAIMS), self.verdict.facts, self.verdict.faults

@@ -1,5 +1,7 @@
 """Database migrations: by command, at start-up, or within a host's own."""
 
+import asyncio
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -8,12 +10,15 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from faregate.core.db.database import Database, sqlstate
+from faregate.core.db.database import RETRIED_STATES, Database, sqlstate
 from faregate.core.db.sql import VERSION_READ
 from faregate.core.errors import ConfigurationError
+from faregate.core.logging import get_logger
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
+
+log = get_logger(__name__)
 
 __all__ = [
     "SchemaProblem",
@@ -30,6 +35,7 @@ __all__ = [
 _LOCK = 7_305_201_923_140_001
 """Advisory lock: of two processes that start at the same time only one may migrate."""
 
+_ATTEMPTS = 30
 _NOT_ALLOWED = "42501"
 
 _OLDEST_CODE = 21
@@ -56,7 +62,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
 
 async def _upgrade_as_owner(database: Database) -> None:
     try:
-        await run_alembic(database, "upgrade", "head")
+        await _upgrade_under_traffic(database)
     except DBAPIError as error:
         if sqlstate(error) != _NOT_ALLOWED:
             raise
@@ -65,6 +71,20 @@ async def _upgrade_as_owner(database: Database) -> None:
             f"{database.sql.schema!r}, or let an administrator create the schema for that role: "
             f"create schema {database.sql.schema} authorization …"
         ) from error
+
+
+async def _upgrade_under_traffic(database: Database) -> None:
+    """Migrate in one transaction; again if it lost a deadlock against calls, or waited too long for a lock that they hold."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            await run_alembic(database, "upgrade", "head")
+        except DBAPIError as error:
+            if sqlstate(error) not in RETRIED_STATES or attempt == _ATTEMPTS:
+                raise
+            log.info("migration_retried", sqlstate=sqlstate(error), attempt=attempt)
+            await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)
