@@ -59,13 +59,14 @@ _TAKEN = "select claimed_at from fleet_claim where job = :job and claimed_at > :
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """A campaign: how many gateways and workers, and what happens to them."""
+    """A campaign: how many gateways and workers, and what happens to them; callers pause between two uses."""
 
     gateways: int = 4
     workers: int = 4
     spenders: int = 4
     previous: str | None = None
     takes_over: bool = True
+    pause_seconds: float = 0.05
 
 
 @dataclass
@@ -168,7 +169,7 @@ class _Campaign:
         self._tell("start the fleet")
         await fleet.add(first, plan)
         self._tell("call it")
-        traffic = FleetTraffic(fleet.balancer.port)
+        traffic = FleetTraffic(fleet.balancer.port, pause_seconds=plan.pause_seconds)
         spenders = [f"spender{number}" for number in range(plan.spenders)]
         await traffic.prepare([*spenders, "queued"])
         async with self._in_use(traffic, spenders):

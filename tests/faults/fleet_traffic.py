@@ -16,24 +16,22 @@ __all__ = ["GRANTED", "LIMIT", "FleetTraffic"]
 
 GRANTED = Decimal(1_000_000)
 PRICE = Decimal("0.42")
-LIMIT = 50
+LIMIT = 20
 """Requests per minute of a person; four processes that count alone would let four times as many pass."""
 
 _LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
-_PAUSE_SECONDS = 0.05
-"""Between two uses of a caller, so that the machine has time to start processes."""
-
 _LIMITED = "limited"
 
 
 class FleetTraffic:
     """Uses of a feature through the balancer, settled by HTTP or by the queue, with reads between them."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, pause_seconds: float) -> None:
         self.counts: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.settled: Counter[str] = Counter()
         self.asynchronous = 0
+        self._pause_seconds = pause_seconds
         self._url = f"http://127.0.0.1:{port}"
         self._numbers: Counter[str] = Counter()
 
@@ -58,7 +56,7 @@ class FleetTraffic:
                 await self._use(http, user)
                 self.settled[user] += 1
                 answer = await self._call(http, "GET", f"/api/wallets/{user}")
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(self._pause_seconds)
                 left = GRANTED - PRICE * self.settled[user]
                 if answer is not None and answer["data"]["credits"] != left:
                     self.failed["a wallet that lacks an own use"] += 1
@@ -69,14 +67,14 @@ class FleetTraffic:
             while not stop.is_set():
                 await self._use(http, user, prefer="respond-async")
                 self.asynchronous += 1
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(self._pause_seconds)
 
     async def look(self, stop: asyncio.Event) -> None:
         """Ask for the dashboard, as analysts do."""
         async with self.client() as http:
             while not stop.is_set():
                 await self._call(http, "GET", "/api/analytics/dashboard?startDate=2026-01-01&endDate=2030-01-01")
-                await asyncio.sleep(5 * _PAUSE_SECONDS)
+                await asyncio.sleep(5 * self._pause_seconds)
 
     async def admitted(self, requests: int) -> int:
         """Return how many of a person's requests pass."""

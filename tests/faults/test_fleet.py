@@ -3,16 +3,11 @@
 from pathlib import Path
 
 from faults.fleet import FleetPlan, run_fleet
-from support.servers import address, execute
 
 
-async def test_a_fleet_is_replaced_and_loses_redis_without_a_failed_call(server_url: str, tmp_path: Path) -> None:
-    await execute(server_url, "create database fleet")
-    try:
-        plan = FleetPlan(gateways=2, workers=1, spenders=1, takes_over=False)
-        verdict = await run_fleet(plan, address(server_url, "fleet"), tmp_path)
-    finally:
-        await execute(server_url, "drop database fleet with (force)")
+async def test_a_fleet_is_replaced_and_loses_redis_without_a_failed_call(database_url: str, tmp_path: Path) -> None:
+    plan = FleetPlan(gateways=2, workers=1, spenders=1, takes_over=False, pause_seconds=0.25)
+    verdict = await run_fleet(plan, database_url, tmp_path)
 
     assert not verdict.faults, verdict.lines()
     assert verdict.facts["calls that failed"] == 0
