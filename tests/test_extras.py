@@ -121,6 +121,21 @@ async def main():
 
 asyncio.run(main())
 """
+COLUMNS = """
+import asyncio
+from pathlib import Path
+from faregate.core import load_settings
+from faregate.host import FaregateContainer
+
+async def main():
+    container = FaregateContainer(settings=load_settings())
+    async with container.engines():
+        await container.recorder().record([{"user_id": "ada", "service": "chat"}])
+        copied = await container.columnar_copier().run()
+    print(copied, len(list(load_settings().columnar_dir.rglob("*.parquet"))))
+
+asyncio.run(main())
+"""
 FRAMEWORKS = {
     "litellm": "litellm",
     "langchain": "langchain",
@@ -144,6 +159,7 @@ RUNS = {
     "encryption": (SEAL, KEYS, "False secret"),
     "tracking": (DEVICE, {}, "mobile iOS"),
     "exports": (EXPORT, {}, "PAR1"),
+    "columnar": (COLUMNS, {"FAREGATE_COLUMNAR_DIR": "{tmp}"}, "1 1"),
 }
 """What each extra runs when it is installed alone, and what that prints."""
 
@@ -181,8 +197,9 @@ def _lacks(done: "subprocess.CompletedProcess[str]", extra: str) -> bool:
 
 
 @pytest.mark.parametrize("extra", RUNS)
-def test_an_extra_alone_runs_what_it_names(extra: str, install: Install, database_url: str) -> None:
-    code, settings, printed = RUNS[extra]
+def test_an_extra_alone_runs_what_it_names(extra: str, install: Install, database_url: str, tmp_path: Path) -> None:
+    code, named, printed = RUNS[extra]
+    settings = {name: value.replace("{tmp}", str(tmp_path)) for name, value in named.items()}
     done = _run(install(extra), code, FAREGATE_DATABASE_URL=database_url, **settings)
 
     assert (_last(done), done.returncode) == (printed, 0), done.stderr

@@ -1,6 +1,7 @@
 """The analytics and usage libraries with their own database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -40,6 +41,13 @@ def settings(database_url: str) -> Settings:
 
 @pytest.fixture
 async def lab(settings: Settings) -> AsyncIterator[Lab]:
+    async with lab_of(settings) as lab:
+        yield lab
+
+
+@asynccontextmanager
+async def lab_of(settings: Settings) -> AsyncGenerator[Lab]:
+    """Open the libraries with these settings."""
     core = CoreContainer(settings=settings)
     credit = CreditContainer(
         settings=settings, database=core.database, subjects=core.subjects, outbox=core.outbox, progress=core.heartbeats

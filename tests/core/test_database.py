@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 from pytest_mock import MockerFixture
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database, Sql, sqlstate
@@ -62,7 +61,7 @@ async def test_rows_are_the_same_through_sqlalchemy_and_the_driver(database: Dat
 
 
 async def test_a_read_only_transaction_writes_nothing(table: Database) -> None:
-    with pytest.raises(DBAPIError) as refused:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
         async with table.transaction(read_only=True) as session:
             await table.rows(session, "update public.t set n = 5")
 

@@ -1,11 +1,12 @@
 """Ids are ordered by time, and invalid ones are refused."""
 
-from uuid import RFC_4122
+import os
+from uuid import RFC_4122, UUID
 
 import pytest
 
 from faregate.core.errors import InvalidError
-from faregate.wire.ids import check_external_id, check_user_id, new_uuid7
+from faregate.wire.ids import check_external_id, check_user_id, new_uuid7, new_uuid7_text
 
 IDENTITIES = ["auth0|5f7c8ec7c33c6c004bbafe82", "google-oauth2|1", "ada+test@x.de", "a/b", "YWRh=", "+", "|a|"]
 """Subjects of identity providers, e-mail addresses with tags, base64."""
@@ -17,6 +18,28 @@ def test_uuid7_has_its_version_and_grows_with_time() -> None:
     assert {(i.version, i.variant) for i in ids} == {(7, RFC_4122)}
     assert len(set(ids)) == 200
     assert ids == sorted(ids)
+
+
+def test_the_text_of_an_id_is_that_of_the_uuid() -> None:
+    texts = [new_uuid7_text() for _ in range(1_000)]
+
+    assert [str(UUID(text)) for text in texts] == texts
+    assert {(UUID(text).version, UUID(text).variant) for text in texts} == {(7, RFC_4122)}
+    assert texts == sorted(set(texts))
+
+
+def test_a_forked_process_makes_other_ids() -> None:
+    new_uuid7()  # reads random bytes that the fork would share
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, " ".join(new_uuid7_text()[-17:] for _ in range(20)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = set(os.read(reader, 10_000).decode().split())
+
+    assert len(theirs) == 20
+    assert not theirs & {new_uuid7_text()[-17:] for _ in range(20)}
 
 
 @pytest.mark.parametrize(

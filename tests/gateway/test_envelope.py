@@ -2,14 +2,16 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, computed_field
 
 from faregate.gateway.http.envelope import ContentResponse
+from faregate.gateway.schemas.base import Answer
 from faregate.wire import exact_json
 
 
@@ -42,6 +44,47 @@ ANSWERS = st.recursive(
 @given(ANSWERS)
 def test_an_answer_is_what_the_exact_encoder_writes(content: Any) -> None:
     assert bytes(ContentResponse(content, status=200).body) == exact_json.dumps(content)
+
+
+class Custom(BaseModel):
+    """Models that pydantic writes in a way of their own."""
+
+    hidden: str = Field(default="x", exclude=True)
+    spelled: Annotated[int, PlainSerializer(hex)] = 255
+    parts: list[Model] = []
+
+    @computed_field
+    def sum(self) -> int:
+        """A field that is not stored."""
+        return self.spelled + 1
+
+
+class Open(BaseModel):
+    """A model that keeps fields it does not know."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def test_models_with_rules_of_their_own_are_written_by_them() -> None:
+    part = Model(name="a", amount=Decimal("1.50"))
+    content = {
+        "custom": Custom(parts=[part]),
+        "open": Open.model_validate({"more": 1}),
+        "root": RootModel[list[int]]([1, 2]),
+    }
+
+    assert bytes(ContentResponse(content, status=200).body) == (
+        b'{"custom":{"spelled":"0xff","parts":[{"name":"a","amount":1.5,"at":null}],"sum":256},'
+        b'"open":{"more":1},"root":[1,2]}'
+    )
+
+
+@pytest.mark.parametrize("model", Answer.__subclasses__(), ids=lambda model: model.__name__)
+def test_fields_of_answers_are_those_that_pydantic_would_write(model: type[Answer]) -> None:
+    values = dict.fromkeys(model.model_fields)
+    answer = model.model_construct(**values)
+
+    assert bytes(ContentResponse({"data": answer}, status=200).body) == exact_json.dumps({"data": answer.model_dump()})
 
 
 def test_decimals_and_large_integers_are_written_with_all_digits() -> None:

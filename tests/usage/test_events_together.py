@@ -128,6 +128,18 @@ def alone(item: Any) -> Prepared | str:
         return error.detail
 
 
+def together_of(items: Any) -> list[Prepared | InvalidError]:
+    """Return what each item came to."""
+    made = prepare_all(maker(), parse_events(items))
+    claims: dict[int, list[bytes]] = {place: [] for place in made.rows}
+    for place, claim in zip(made.claimed_by, made.claims, strict=True):
+        claims[place].append(claim)
+    return [
+        made.errors[place] if place in made.errors else (made.rows[place], tuple(claims[place]))
+        for place in range(len(items))
+    ]
+
+
 def shown(found: Prepared | InvalidError | str, *, known: bool) -> Any:
     """Return a row without the key, which is random where nothing identifies the event."""
     if isinstance(found, InvalidError | str):
@@ -148,7 +160,7 @@ def test_events_together_equal_each_alone(data: st.DataObject) -> None:
             _created(event, ok=not isinstance(found, str)) for event, found in zip(events, separately, strict=True)
         ]
 
-    together = prepare_all(maker(), parse_events(items))
+    together = together_of(items)
 
     expected = [*separately, "was no object", *separately][: len(items)]
     for item, one, other in zip(items, together, expected, strict=True):
@@ -165,7 +177,7 @@ def test_one_wrong_event_among_good_ones_is_refused_as_alone(field: str, value: 
     events = [{**good, "id": f"e{n}"} for n in range(9)]
     events.insert(4, {**good, "id": "e9"} | {field: value})
 
-    together = prepare_all(maker(), parse_events(events))
+    together = together_of(events)
 
     assert [shown(found, known=True) for found in together] == [shown(alone(event), known=True) for event in events]
 
@@ -175,7 +187,7 @@ def test_amount_below_0_of_events_created_without_validation_is_refused(field: s
     create: Any = UsageEvent.model_construct
     items = [create(user_id="ada", service="chat", id="e", **{field: amount}) for amount in (1,) * 9 + (-1,)]
 
-    together = prepare_all(maker(), parse_events(items))
+    together = together_of(items)
 
     assert [place for place, found in enumerate(together) if isinstance(found, InvalidError)] == [9]
 

@@ -1,4 +1,4 @@
-"""Generated usage events with many values in each dimension, determined by a seed."""
+"""Generated usage events with many values in each dimension."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -28,6 +28,7 @@ from faregate.gateway.http.envelope import failure
 from faregate.gateway.http.operation import Controller, Operation, operations_of
 from faregate.gateway.http.path_hints import path_meant
 from faregate.gateway.http.protocol import BoundedProtocol
+from faregate.gateway.http.routing import DirectRoutes
 from faregate.gateway.observability.middleware import RequestContext
 from faregate.gateway.observability.tracing import tracing
 from faregate.gateway.openapi.pages import documentation_routes
@@ -47,9 +48,10 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
     settings = container.settings()
     controllers = container.controllers()
     _warn_of_unchecked_claims(settings)
+    calls = container.dispatcher().routes(controllers)
     app = Starlette(
         routes=[
-            *container.dispatcher().routes(controllers),
+            *calls,
             *container.cycles().routes(),
             *documentation_routes(_operations(controllers)),
             *explorer_routes(),
@@ -65,6 +67,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
             Middleware(
                 RequestContext, clock=container.clock(), metrics=container.metrics(), access_log=settings.access_log
             ),
+            Middleware(DirectRoutes, calls),
         ],
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(container) if own_lifecycle else None,

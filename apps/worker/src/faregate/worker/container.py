@@ -230,6 +230,7 @@ class WorkerContainer(FaregateContainer):
         quota_service,
         alert_deliverer,
         host.roller,
+        host.columnar_copier,
         host.event_archive,
         insight_jobs,
         operations_jobs,

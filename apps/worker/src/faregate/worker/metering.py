@@ -1,7 +1,8 @@
-"""Scheduled jobs of metering: rollups, quotas, archives, exports, insights."""
+"""Scheduled jobs of metering: rollups, columnar copy, quotas, archives, exports, insights."""
 
 from collections.abc import Sequence
 
+from faregate.analytics.columnar.copier import ColumnarCopier
 from faregate.analytics.days.service import DayExport
 from faregate.analytics.insights.job import InsightJobs
 from faregate.analytics.insights.operations.job import OperationsJobs
@@ -18,12 +19,14 @@ log = get_logger(__name__)
 
 _WATCH_QUOTAS_SECONDS = 30.0
 _ROLL_UP_SECONDS = 5.0
+_COPY_SECONDS = 15.0
 
 
 def metering_jobs(
     quotas: QuotaService,
     deliverer: AlertDeliverer,
     roller: Roller,
+    copier: ColumnarCopier,
     archive: EventArchive,
     insights: InsightJobs,
     operations: OperationsJobs,
@@ -50,6 +53,7 @@ def metering_jobs(
 
     return [
         Job("roll_up", _ROLL_UP_SECONDS, roller.run),
+        Job("copy_facts", _COPY_SECONDS, copier.run),
         Job("watch_quotas", _WATCH_QUOTAS_SECONDS, watch_quotas),
         Job("archive_events", "27 3 * * *", archive_events),
         Job("export_days", "12 1 * * *", export_days),

@@ -10,6 +10,7 @@ from faregate.analytics.answers.service import AnalyticsService
 from faregate.analytics.answers.trends import Patterns
 from faregate.analytics.answers.user_periods import UserPeriods
 from faregate.analytics.bi.service import BiService
+from faregate.analytics.columnar.container import ColumnarContainer
 from faregate.analytics.days.service import DayExport
 from faregate.analytics.days.stores import store_of
 from faregate.analytics.exports.service import ExportService
@@ -35,7 +36,7 @@ __all__ = ["AnalyticsContainer"]
 
 class AnalyticsContainer(containers.DeclarativeContainer):
     """Needs `settings`, `database`, `subjects` and `clock`; exports `service`, `explorer`, `patterns`, `roller`, `hold_history`,
-    `meter_totals`, `user_periods`, `archive`, `exports`, `days`,
+    `meter_totals`, `user_periods`, `archive`, `exports`, `days`, `copier`,
     `saved_views` and `bi`.
     """
 
@@ -48,7 +49,13 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database, archived)
     rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database, archived)
     cube: providers.Provider[CubeRepository] = providers.Singleton(CubeRepository, database)
-    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, raw, rollups, cube, subjects)
+    columnar = providers.Container(
+        ColumnarContainer, settings=settings, database=database, subjects=subjects, archived=archived, raw=raw
+    )
+    copier = columnar.container.copier
+    facts: providers.Provider[FactReader] = providers.Singleton(
+        FactReader, columnar.container.facts, rollups, cube, subjects
+    )
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
     archive: providers.Provider[EventArchive] = providers.Singleton(

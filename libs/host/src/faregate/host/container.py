@@ -148,6 +148,7 @@ class FaregateContainer(containers.DeclarativeContainer):
     meter_totals = analytics.container.meter_totals
     user_periods = analytics.container.user_periods
     roller = analytics.container.roller
+    columnar_copier = analytics.container.columnar.container.copier
     event_archive = analytics.container.archive
     exports = analytics.container.exports
     saved_views = analytics.container.saved_views

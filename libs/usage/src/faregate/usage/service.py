@@ -32,7 +32,7 @@ from faregate.usage.values import (
     UseQuote,
 )
 from faregate.wire.credits import to_micros
-from faregate.wire.ids import check_external_id, check_user_id, new_uuid7, organization_owner_id
+from faregate.wire.ids import check_external_id, check_user_id, new_uuid7_text, organization_owner_id
 
 __all__ = ["UsageService", "UsageStory"]
 
@@ -80,7 +80,7 @@ class UsageService:
             UsageKeyConflictError, AlreadySettledError, HoldClosedError: the key was used before.
         """
         _check_start(request)
-        usage_key = str(new_uuid7()) if request.usage_key is None else request.usage_key
+        usage_key = new_uuid7_text() if request.usage_key is None else request.usage_key
         return await self._process.start(request, usage_key)
 
     async def quote(self, request: StartRequest, *, usages: Sequence[ModelUsage] = ()) -> UseQuote:
@@ -293,4 +293,4 @@ def _check_ttl(ttl_seconds: int) -> None:
 
 
 def _usage_key(given: str | None) -> str:
-    return check_external_id(given, param="usage_key") if given is not None else str(new_uuid7())
+    return check_external_id(given, param="usage_key") if given is not None else new_uuid7_text()

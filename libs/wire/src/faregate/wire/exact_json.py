@@ -228,6 +228,8 @@ def _encode_float(value: float) -> str:
 
 
 def _encode_time(value: datetime) -> str:
+    if value.tzinfo is UTC:
+        return f'"{value.isoformat()[:-6]}Z"'
     if value.tzinfo is None:
         raise TypeError("a naive datetime has no place in JSON; attach a time zone")
     return '"' + value.astimezone(UTC).isoformat().replace("+00:00", "Z") + '"'

@@ -17,6 +17,7 @@ __all__ = [
     "check_user_id",
     "is_reserved",
     "new_uuid7",
+    "new_uuid7_text",
     "organization_id_of",
     "organization_owner_id",
     "reserved_error",
@@ -56,15 +57,46 @@ class _Tick:
             return self._last
 
 
+class _Random:
+    """Bytes of the operating system's generator for 512 ids, read in one call."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._parts: list[bytes] = []
+
+    def take(self) -> bytes:
+        """Return eight bytes that no other call returns."""
+        try:
+            return self._parts.pop()
+        except IndexError:
+            read = os.urandom(4096)
+            self._parts.extend([read[at : at + 8] for at in range(8, 4096, 8)])
+            return read[:8]
+
+
 _TICK = _Tick()
+_RANDOM = _Random()
 os.register_at_fork(after_in_child=_TICK.renew_lock)  # another thread may hold the lock at the fork
+os.register_at_fork(after_in_child=_RANDOM.forget)  # or both processes would make the same ids
 
 
 def new_uuid7() -> UUID:
     """Return a new UUID of version 7 (RFC 9562), ordered by time and, within one process, by the order of the calls."""
+    return UUID(int=_uuid7_number())
+
+
+def new_uuid7_text() -> str:
+    """Return the text of a new UUID of version 7, at half the cost of `str(new_uuid7())`."""
+    digits = f"{_uuid7_number():032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _uuid7_number() -> int:
     tick = _TICK.next()
-    tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
-    return UUID(int=(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0x2 << 62 | tail)
+    tail = int.from_bytes(_RANDOM.take(), "big") & ((1 << 62) - 1)
+    return (tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0x2 << 62 | tail
 
 
 def uuid7_span(value: UUID) -> tuple[datetime, datetime]:

@@ -30,7 +30,7 @@ async def arguments_of(operation: Operation, request: Request, principal: Princi
         raise NotFoundError("Not found, or not yours", param=own)
     if operation.query is not None:
         arguments["query"] = validate(operation.query, _query(operation.query, request, own, principal))
-    elif operation.guarded and request.query_params:
+    elif operation.guarded and request.scope["query_string"] and request.query_params:
         raise _unknown(next(iter(request.query_params)), [])
     if operation.body is not None:
         arguments["body"] = await read_body(operation, request)

@@ -7,9 +7,10 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from faregate.core.errors import FaregateError, InvalidError
+from faregate.core.runtime.time_limit import within
 from faregate.core.values.json_items import ITEMS_LIMIT, load_items
 from faregate.gateway.errors import (
     RequestTimeoutError,
@@ -69,28 +70,31 @@ class RawBody:
             yield piece
 
     async def _sent(self) -> AsyncIterator[bytes]:
-        size = 0
-        stream = self.request.stream()
-        while True:
-            try:
-                async with asyncio.timeout(_CHUNK_SECONDS):
-                    chunk = await anext(stream, None)
-            except TimeoutError:
-                raise RequestTimeoutError(_CHUNK_SECONDS) from None
-            if chunk is None:
-                return
+        size, is_last = 0, False
+        while not is_last:
+            chunk, is_last = await self._received()
             size += len(chunk)
             if size > self.limit_bytes:
                 raise TooLargeError(self.limit_bytes)
-            yield chunk
+            if chunk:
+                yield chunk
+
+    async def _received(self) -> tuple[bytes, bool]:
+        """Return the next chunk, and whether it is the last one."""
+        try:
+            message = await within(_CHUNK_SECONDS, self.request.receive())
+        except TimeoutError:
+            raise RequestTimeoutError(_CHUNK_SECONDS) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        return message.get("body", b""), not message.get("more_body", False)
 
     async def bytes(self, *, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
         """Return the whole body; it is read once, and later calls return the same bytes."""
         if self._content is None:
             self.limit_bytes = min(self.limit_bytes, limit_bytes)
             try:
-                async with asyncio.timeout(_BODY_SECONDS):
-                    self._content = b"".join([chunk async for chunk in self.chunks()])
+                self._content = await within(_BODY_SECONDS, _joined(self.chunks()))
             except TimeoutError:
                 raise RequestTimeoutError(_BODY_SECONDS) from None
         return self._content
@@ -102,6 +106,10 @@ class RawBody:
     async def items(self, *, mend: bool = False) -> Any:
         """Return the whole body as exact JSON; an item of an array that cannot be read is an `Unreadable` in its place."""
         return load_items(await self.bytes(), mend=mend)
+
+
+async def _joined(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
 
 
 async def read_body(operation: Operation, request: Request) -> Any:
@@ -122,11 +130,12 @@ def validate(kind: Any, data: Any) -> Any:
 
     `kind` is a model, a list of models, or either of both (`Model | list[Model]`).
     """
-    wanted = _alternative(kind, data)
+    wanted = kind if isinstance(kind, type) else _alternative(kind, data)
+    model = cast("type[BaseModel]", wanted) if isinstance(wanted, type) else None
     if isinstance(data, list) and len(cast("list[Any]", data)) > ITEMS_LIMIT:
         raise InvalidError(f"an array of more than {ITEMS_LIMIT} items; send it in parts")
     try:
-        return TypeAdapter(wanted).validate_python(data) if get_origin(wanted) else wanted.model_validate(data)
+        return model.model_validate(data) if model is not None else TypeAdapter(wanted).validate_python(data)
     except ValidationError as error:
         raise invalid(error) from None
 
@@ -161,7 +170,10 @@ def _alternative(kind: Any, data: Any) -> Any:
 
 def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
     """Return the media type of the body among `consumes`; `application/…+json` counts as JSON; only UTF-8 is accepted."""
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    given = request.headers.get("content-type", "")
+    if given in consumes:
+        return given
+    kind, _, parameters = given.lower().partition(";")
     kind = kind.strip()
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if charset not in {"", "utf-8", "utf8", "us-ascii"}:
@@ -175,7 +187,10 @@ def _media_type(request: Request, consumes: Mapping[str, Any]) -> str:
 
 def _is_gzip(request: Request) -> bool:
     """Tell whether the body is gzip, the only content coding that is accepted."""
-    coding = request.headers.get("content-encoding", "").strip().lower()
+    coding = request.headers.get("content-encoding")
+    if coding is None:
+        return False
+    coding = coding.strip().lower()
     if coding not in _CODINGS:
         raise UnsupportedEncodingError
     return _CODINGS[coding]

@@ -23,7 +23,7 @@ from faregate.gateway.http.operation import Call, Controller, Operation, Page, R
 from faregate.gateway.http.rate_limits import RateLimiter
 from faregate.gateway.http.replica_reads import LAG_HEADER, ReplicaReads, only_reads
 from faregate.gateway.http.response_cache import ResponseCache
-from faregate.gateway.http.routing import HELD, Endpoint, routes_of
+from faregate.gateway.http.routing import Endpoint, held_by, routes_of
 from faregate.gateway.http.unit_of_work import UnitOfWork
 from faregate.gateway.security.auth import IAuthenticator, Principal
 from faregate.gateway.security.sessions import check_same_site
@@ -98,7 +98,7 @@ class Dispatcher:
         if operation.guarded:
             request.scope["state"]["left"] = await self._limits.take(principal, operation)
         if operation.concurrency is not None:  # held until the answer is sent, because a stream may take long
-            request.scope["state"][HELD].enter_context(self._limits.slot(operation))
+            held_by(request).enter_context(self._limits.slot(operation))
         arguments = await arguments_of(operation, request, principal)
         call = Call(request, principal, request.scope["state"]["request_id"])
 
@@ -174,9 +174,8 @@ def _content(answer: Any) -> Any:
 
 def _meta(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the arguments add to `meta` of the answer."""
-    return {
-        name: value for argument in arguments.values() for name, value in getattr(argument, "answer_meta", {}).items()
-    }
+    query = arguments.get("query")
+    return {} if query is None else dict(getattr(query, "answer_meta", {}))
 
 
 def _response(operation: Operation, answer: Any, meta: Mapping[str, Any]) -> Response:

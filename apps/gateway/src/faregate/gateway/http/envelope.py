@@ -1,9 +1,12 @@
 """Response envelope: success, status, message, data, and error on failure."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Any, cast
 
 import orjson
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from faregate.core.errors import FaregateError
@@ -18,9 +21,7 @@ class ContentResponse(Response):
     """A JSON response that keeps the `content` its body was written from, so that the body need not be parsed."""
 
     def __init__(self, content: Mapping[str, Any], *, status: int, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(
-            _written(content), status_code=status, media_type="application/json", headers=dict(headers or {})
-        )
+        super().__init__(_written(content), status, headers or None, "application/json")
         self.content = content
 
 
@@ -89,4 +90,24 @@ def _written(content: Any) -> bytes:
 
 
 def _exact(value: Any) -> Any:
-    return value.model_dump() if hasattr(value, "model_dump") else orjson.Fragment(exact_json.written(value))
+    if type(value) is Decimal:
+        return orjson.Fragment(exact_json.plain(value))
+    if isinstance(value, BaseModel):
+        return vars(value) if _is_plain(type(value)) else value.model_dump()
+    return orjson.Fragment(exact_json.written(value))
+
+
+@cache
+def _is_plain(model: type[BaseModel]) -> bool:
+    """Whether `model_dump` does nothing but make a dictionary of the fields, which are then written by the same rules."""
+    has_more = model.model_computed_fields or model.model_config.get("extra") == "allow"
+    return not (has_more or _customs(model.__pydantic_core_schema__))
+
+
+def _customs(schema: Any) -> bool:
+    """Whether a pydantic schema says how to write a value: by a serializer, without a field, or as a root model."""
+    if isinstance(schema, dict):
+        fields = cast("dict[str, Any]", schema)
+        own = any(fields.get(name) for name in ("serialization", "serialization_exclude", "root_model"))
+        return own or any(map(_customs, fields.values()))
+    return isinstance(schema, list | tuple) and any(map(_customs, cast("Sequence[Any]", schema)))

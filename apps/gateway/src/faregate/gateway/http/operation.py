@@ -5,7 +5,6 @@ A controller declares it once beside its method; routing, authorisation, validat
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
@@ -19,7 +18,7 @@ from faregate.core.errors import FaregateError
 from faregate.core.values.fields import ExternalId
 from faregate.gateway.http.dialects import Dialect
 from faregate.gateway.http.personal import Personal, personal_in
-from faregate.gateway.http.routing import HELD
+from faregate.gateway.http.routing import held_by
 from faregate.gateway.security.auth import Principal, Scope
 from faregate.gateway.security.key_caps import spender_of
 
@@ -171,8 +170,7 @@ class Call:
 
     def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call `close` when the answer has been sent completely, or could not be sent."""
-        held: AsyncExitStack = self.request.scope["state"][HELD]
-        held.push_async_callback(close)
+        held_by(self.request).push_async_callback(close)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from faregate.gateway.http.event_stream import ENDLESS
+from faregate.gateway.http.gathered_writes import GatheredWrites
 
 __all__ = ["BoundedProtocol"]
 
@@ -31,8 +32,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(GatheredWrites(transport, self.loop))  # type: ignore[arg-type]
         self._begin_head()
+        self._limit_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
@@ -42,7 +44,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > _HEAD_LIMIT_BYTES and not self.transport.is_closing():
+        if not self._in_head:
+            return
+        self._limit_head()
+        if self._head_bytes > _HEAD_LIMIT_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
@@ -64,7 +69,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._abandon)
+
+    def _limit_head(self) -> None:
+        """Limit the time for the rest of a head; most arrive in one piece and need no timer."""
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._abandon)
 
     def _end_head(self) -> None:
         self._in_head = False

@@ -1,4 +1,4 @@
-"""Choice of the server that answers a request's reads: the primary, a fresh replica, or one that may be a little behind."""
+"""Choice of the server that answers a request's reads."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import quote, unquote
 
-from starlette.datastructures import URLPath
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, NoMatchFound, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["HELD", "Endpoint", "routes_of"]
+from faregate.gateway.http.indexed_headers import IndexedRequest
+
+__all__ = ["DirectRoutes", "Endpoint", "held_by", "routes_of"]
 
 _PLAIN = ":@"
 """Characters besides letters, digits and `-._~` that need no encoding in a path."""
@@ -23,7 +24,7 @@ _PLAIN = ":@"
 _ENCODED = "faregate.encoded_path"
 """Key in a request's scope: its path with encoded parameters, or None if no parameter holds a slash."""
 
-HELD = "held"
+_HELD = "held"
 """Key in a request's state: the stack that is closed when the answer has been sent completely, or cannot be sent."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -36,7 +37,16 @@ def routes_of(paths: Mapping[str, Mapping[str, Endpoint]]) -> list[BaseRoute]:
     """
     ordered = sorted(paths.items(), key=lambda item: [part.startswith("{") for part in item[0].split("/")])
     routes = [_PathRoute(path, _Methods(methods), methods=list(methods)) for path, methods in ordered]
-    return [_Shortcut(route for route in routes if not route.param_convertors), *routes]
+    return [*routes]
+
+
+def held_by(request: Request) -> AsyncExitStack:
+    """Return the stack of what the request holds until its answer has been sent completely, or cannot be sent."""
+    state: dict[str, Any] = request.scope["state"]
+    held: AsyncExitStack | None = state.get(_HELD)
+    if held is None:
+        held = state[_HELD] = AsyncExitStack()
+    return held
 
 
 class _PathRoute(Route):
@@ -59,28 +69,30 @@ class _PathRoute(Route):
         return (Match.FULL if match is Match.PARTIAL else match), child
 
 
-class _Shortcut(BaseRoute):
-    """Looks up routes without parameters by path, so that a request is not matched against each of them.
+class DirectRoutes:
+    """Middleware that serves paths without parameters by one dictionary lookup; all other requests go on to the router.
 
-    It is the first route, and finds out for the others whether the path holds an encoded slash.
+    A request to one of these paths passes neither the router's matching nor Starlette's handlers of HTTP errors, which our
+    endpoints do not use. It also finds out for the other routes whether the path holds an encoded slash.
     """
 
-    def __init__(self, routes: Iterable[_PathRoute]) -> None:
-        self._routes = {route.path: route for route in routes}
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self._app = app
+        self._routes = {
+            route.path: route for route in routes if isinstance(route, _PathRoute) and not route.param_convertors
+        }
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         scope[_ENCODED] = encoded = _encoded_path(scope)
-        route = self._routes.get(scope["path"])
-        if route is None or encoded is not None:
-            return Match.NONE, {}
-        match, child = route.matches(scope)
-        return match, {**child, "route": route}
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await scope["route"].handle(scope, receive, send)
+        route = None if encoded is not None or scope.get("root_path") else self._routes.get(scope["path"])
+        if route is None or scope["method"] not in (route.methods or ()):
+            await self._app(scope, receive, send)
+            return
+        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, {}
+        await route.app(scope, receive, send)
 
 
 def _encoded_path(scope: Scope) -> str | None:
@@ -101,8 +113,11 @@ class _Methods:
         self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        async with AsyncExitStack() as held:
-            scope.setdefault("state", {})[HELD] = held
+        request = IndexedRequest(scope, receive, send)
+        try:
             response = await self._methods["GET" if request.method == "HEAD" else request.method](request)
             await response(scope, receive, send)
+        finally:
+            held: AsyncExitStack | None = scope["state"].get(_HELD)
+            if held is not None:
+                await held.aclose()

@@ -1,4 +1,4 @@
-"""Marks of callers who have written lately, shared by all gateways through Redis.
+"""Marks of callers who have written lately, shared through Redis.
 
 Such a caller must not read from a replica that may lack what they wrote. Where nobody can know who has written, everybody counts as
 such a caller: without Redis, while Redis is away, and for a while after it has lost its marks.

@@ -2,7 +2,6 @@
 
 import re
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -12,13 +11,14 @@ from faregate.core.logging import get_logger
 from faregate.core.redaction.scrubbing import is_credential
 from faregate.gateway.http.envelope import failure
 from faregate.gateway.observability.metrics import GatewayMetrics
-from faregate.wire.ids import EXTERNAL_ID_PATTERN, new_uuid7
+from faregate.wire.ids import EXTERNAL_ID_PATTERN, new_uuid7_text
 
 __all__ = ["RequestContext"]
 
 log = get_logger(__name__)
 
 _REQUEST_ID = re.compile(EXTERNAL_ID_PATTERN)
+_REQUEST_ID_NAME = b"x-request-id"
 
 
 class RequestContext:
@@ -34,7 +34,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         bound = bind_contextvars(request_id=request_id)
         try:
@@ -51,7 +51,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                message["headers"] = [*message.get("headers", ()), (_REQUEST_ID_NAME, request_id.encode())]
             await send(message)
 
         try:
@@ -85,6 +85,6 @@ class RequestContext:
         )
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) and not is_credential(given) else str(new_uuid7())
+def _request_id(scope: Scope) -> str:
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == _REQUEST_ID_NAME), None)
+    return given if given and _REQUEST_ID.fullmatch(given) and not is_credential(given) else new_uuid7_text()

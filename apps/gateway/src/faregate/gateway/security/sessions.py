@@ -142,8 +142,11 @@ def cleared() -> str:
 
 
 def _token(headers: Mapping[str, str]) -> str | None:
+    sent = headers.get("cookie")
+    if not sent:
+        return None
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(sent).get(COOKIE)
     except CookieError:
         return None
     return found.value if found is not None and found.value else None

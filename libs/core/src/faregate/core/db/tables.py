@@ -17,6 +17,7 @@ _MODEL_MODULES = (
     "faregate.feature_log.models",
     "faregate.usage.events.models",
     "faregate.analytics.models",
+    "faregate.analytics.columnar.models",
     "faregate.analytics.bills.models",
     "faregate.analytics.quotas.models",
     "faregate.analytics.insights.models",

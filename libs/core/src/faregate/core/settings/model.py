@@ -122,6 +122,18 @@ class Settings(BaseSettings):
     export_s3_secret_key: SecretStr | None = Field(
         default=None, description="secret of the access key", examples=["the secret that belongs to the access key"]
     )
+    columnar_dir: Path | None = Field(
+        default=None,
+        description="where the worker keeps a columnar copy of usage events for questions with filters; gateways that see the same "
+        "folder read it; without it they read PostgreSQL",
+        examples=["/var/lib/faregate/columnar"],
+    )
+    columnar_memory_mb: int = Field(
+        default=512, ge=64, le=1_048_576, description="memory for the columnar copy in each process", examples=["2048"]
+    )
+    columnar_threads: int = Field(
+        default=2, ge=1, le=256, description="threads that read the columnar copy in each process", examples=["4"]
+    )
     cache_dir: Path | None = Field(
         default=None,
         validation_alias=_known_as_billing("CACHE_DIR"),

@@ -25,6 +25,8 @@ from faregate.wire.ids import ORGANIZATION_PREFIX, organization_owner_id
 
 __all__ = ["DatabaseDirectory", "OrganizationClaim"]
 
+_POLICIES = {policy.value: policy for policy in ChargingPolicy}
+
 OrganizationClaim = Literal["member", "trusted"]
 
 
@@ -49,13 +51,11 @@ class DatabaseDirectory:
             organizations=[organization_owner_id(named) if named else None for _, named in accounts],
         )
         return [
-            _facts(user_id, named, row, self._refusal(user_id, named, row))
+            _facts(user_id, named, row, self._refusal(user_id, named, row) if named else None)
             for (user_id, named), row in zip(accounts, rows, strict=True)
         ]
 
-    def _refusal(self, user_id: str, named: str | None, row: Any) -> FaregateError | None:
-        if not named:
-            return None
+    def _refusal(self, user_id: str, named: str, row: Any) -> FaregateError | None:
         if not row.organization_exists:
             return UnknownOrganizationError(named)
         if self._claim == "member" and not row.is_member:
@@ -110,16 +110,17 @@ class DatabaseDirectory:
 
 
 def _facts(user_id: str, named: str | None, row: Any, refusal: FaregateError | None) -> AccountFacts:
+    organization, policy, plan, user_wallet, user_email, _, _, organization_wallet, organization_email = row
     owners: list[Subject] = []
-    if row.user_wallet is not None:
-        owners.append(Subject(row.user_wallet, user_id, row.user_email))
-    if row.organization_wallet is not None:
-        owners.append(Subject(row.organization_wallet, row.organization, row.organization_email))
+    if user_wallet is not None:
+        owners.append(Subject(user_wallet, user_id, user_email))
+    if organization_wallet is not None:
+        owners.append(Subject(organization_wallet, organization, organization_email))
     return AccountFacts(
         user_id=user_id,
-        organization_id=named or (row.organization or "").removeprefix(ORGANIZATION_PREFIX) or None,
-        policy=ChargingPolicy(row.policy),
-        plan=row.plan,
+        organization_id=named or (organization or "").removeprefix(ORGANIZATION_PREFIX) or None,
+        policy=_POLICIES[policy],
+        plan=plan,
         owners=tuple(owners),
         refusal=refusal,
     )

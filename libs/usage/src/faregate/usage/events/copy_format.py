@@ -4,12 +4,27 @@ A value is written as its length and its bytes, NULL as the length -1. Rows are 
 a row of integers takes one call of `struct`, and a name that many rows share is encoded once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import repeat
 from struct import Struct
+from typing import cast
 
-__all__ = ["NULL", "big", "copy_body", "integer", "jsonb", "micros", "moment_of", "numeric", "small", "text"]
+__all__ = [
+    "NULL",
+    "big",
+    "copy_body",
+    "integer",
+    "integers",
+    "jsonb",
+    "micros",
+    "moment_of",
+    "numeric",
+    "small",
+    "text",
+    "texts",
+]
 
 NULL = b"\xff\xff\xff\xff"
 _HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -63,6 +78,19 @@ def text(value: str | None) -> bytes:
         return NULL
     raw = value.encode()
     return _length(len(raw)) + raw
+
+
+def integers(values: Sequence[int | None]) -> Iterable[bytes]:
+    """Return many values of `integer`."""
+    return map(integer, values) if None in values else map(_integer, repeat(4), values)
+
+
+def texts(values: Sequence[str | None]) -> tuple[Iterable[bytes], ...]:
+    """Return many values of `text`, in one or two parts each, to be written one after the other."""
+    if None in values:
+        return (repeat(NULL, len(values)) if values.count(None) == len(values) else map(text, values),)
+    raw = [*map(str.encode, cast("Sequence[str]", values))]
+    return map(_length, map(len, raw)), raw
 
 
 def jsonb(value: bytes | None) -> bytes:

@@ -9,9 +9,9 @@ from faregate.core.errors import InvalidError
 from faregate.usage.events.event import EventFields
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
-__all__ = ["EventGroup", "ParsedEvents", "groups_of"]
+__all__ = ["GROUP_SIZE", "EventGroup", "ParsedEvents", "groups_of"]
 
-_SIZE = 500
+GROUP_SIZE = 500
 """Largest number of events that are handled together: a wrong one costs the others of its group their faster way."""
 _FEWEST = 8
 """With fewer events, handling them together takes longer than one by one."""
@@ -72,10 +72,10 @@ def groups_of(events: Sequence[Any] | Mapping[int, Any], places: Iterable[int]) 
     for place in places:
         kinds.setdefault(tuple(events[place]), []).append(place)
     return [
-        _group(fields, some[first : first + _SIZE], events)
+        _group(fields, some[first : first + GROUP_SIZE], events)
         for fields, some in kinds.items()
         if len(some) >= _FEWEST
-        for first in range(0, len(some), _SIZE)
+        for first in range(0, len(some), GROUP_SIZE)
     ]
 
 

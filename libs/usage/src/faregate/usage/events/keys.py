@@ -1,6 +1,7 @@
 """Identities of events, stored as hashes of 16 bytes."""
 
 import os
+from collections.abc import Sequence
 from hashlib import blake2b
 from uuid import UUID
 
@@ -12,6 +13,7 @@ __all__ = [
     "USE_SOURCE",
     "Identity",
     "event_hash",
+    "event_hashes",
     "event_key",
     "identity_of",
     "line_key",
@@ -38,6 +40,19 @@ def event_hash(source: str | None, external_id: str) -> bytes:
     digest = _EMPTY.copy()  # cheaper than a new one
     digest.update(f"{source or ''}\0{external_id}".encode())
     return digest.digest()
+
+
+def event_hashes(sources: Sequence[str | None], external_ids: Sequence[str]) -> list[bytes]:
+    """Return the 16 bytes of the keys of many events."""
+    if len(set(sources)) != 1:
+        return list(map(event_hash, sources, external_ids))
+    started = blake2b(f"{sources[0] or ''}\0".encode(), digest_size=16)
+    made: list[bytes] = []
+    for external_id in external_ids:
+        digest = started.copy()
+        digest.update(external_id.encode())
+        made.append(digest.digest())
+    return made
 
 
 def event_key(source: str | None, external_id: str) -> UUID:

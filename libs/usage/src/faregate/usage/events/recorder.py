@@ -15,25 +15,26 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
 from faregate.core.runtime.batcher import Batcher, bisect_failures
 from faregate.core.runtime.gc_tuning import gc_paused
-from faregate.usage.events.claims import claim_key
-from faregate.usage.events.column_rows import prepare_all
+from faregate.usage.events.column_rows import prepare_in_steps
 from faregate.usage.events.event import UsageEvent
 from faregate.usage.events.groups import ParsedEvents
 from faregate.usage.events.interfaces import IEventPrices
 from faregate.usage.events.keys import event_key
 from faregate.usage.events.parsing import parse_events
+from faregate.usage.events.prepared import PreparedEvents
 from faregate.usage.events.reports import IngestReport, RecordedItems, Rejected
 from faregate.usage.events.repository import EventRepository
-from faregate.usage.events.rows import Prepared, RowMaker, TimeBounds
+from faregate.usage.events.rows import RowMaker, TimeBounds
 from faregate.usage.pricing.event_costs import EventCosts
 from faregate.wire.exact_json import mended
 from faregate.wire.ids import ORGANIZATION_PREFIX
 
 __all__ = ["BATCH_SIZE", "REJECTIONS_LISTED", "EventLike", "UsageRecorder"]
 
-BATCH_SIZE = 10_000
+BATCH_SIZE = 5_000
 REJECTIONS_LISTED = 100
-_LANES = 2
+_LANES = 3
+"""Transactions at a time: while one is prepared, the server writes the others."""
 _GATHERED_UP_TO = 50
 """Calls with more events than this use a transaction of their own."""
 
@@ -80,7 +81,7 @@ class UsageRecorder:
     async def record(self, items: Sequence[EventLike], *, session: AsyncSession | None = None) -> IngestReport:
         """Record events. An invalid event does not affect the others, and a repeated `(source, id)` is never counted twice.
 
-        Without `session`, every 10,000 items are one transaction, two at a time; concurrent calls of up to 50 items share
+        Without `session`, every 5,000 items are one transaction, three at a time; concurrent calls of up to 50 items share
         one. With the caller's `session` (READ COMMITTED) the events are committed and rolled back with it.
 
         Raises:
@@ -92,23 +93,23 @@ class UsageRecorder:
             return await self._calls.submit(items, lane_key=object())
         if len(items) <= BATCH_SIZE:
             return await self._record_alone(items)
-        return await self.record_stream(_chunks(items), listed=len(items))
+        return await self.record_stream(_one(items), listed=len(items))
 
     async def record_stream(
         self, chunks: AsyncIterator[Sequence[EventLike]], *, listed: int = REJECTIONS_LISTED
     ) -> IngestReport:
-        """Record chunks as they arrive, two at a time; each chunk is one transaction.
+        """Record chunks as they arrive, three at a time; each chunk of up to 5,000 items is one transaction.
 
         The report lists the first `listed` rejected items and counts the others, because a stream can be of any length.
         """
         reports: list[tuple[int, IngestReport]] = []
-        taken, lock = 0, asyncio.Lock()
+        taken, lock, parts = 0, asyncio.Lock(), _parts(chunks)
 
         async def lane() -> None:
             nonlocal taken
             while True:
                 async with lock:
-                    chunk = await anext(chunks, None)
+                    chunk = await anext(parts, None)
                     offset = taken
                     taken += len(chunk or ())
                 if chunk is None:
@@ -153,29 +154,24 @@ class UsageRecorder:
         self, session: AsyncSession, items: Sequence[EventLike], parsed: ParsedEvents, costs: EventCosts
     ) -> RecordedItems:
         subjects, refused = await self._subject_ids(session, parsed)
-        with gc_paused():
-            accepted = parsed.without(refused) if refused else parsed
-            made = prepare_all(RowMaker(subjects, self.bounds, costs), accepted)
-            rejected = [
-                Rejected(place, found.detail) for place, found in enumerate(made) if isinstance(found, InvalidError)
-            ]
-            read = [place for place, found in enumerate(made) if not isinstance(found, InvalidError)]
-            prepared = [found for found in made if not isinstance(found, InvalidError)]
-            fresh, claims = _first_of_each(prepared)
+        accepted = parsed.without(refused) if refused else parsed
+        made = await _prepared(RowMaker(subjects, self.bounds, costs), accepted)
+        rejected = [Rejected(place, error.detail) for place, error in sorted(made.errors.items())]
+        first, claims = made.first_claims()
         if rejected:
             await self._remember(session, items, rejected)
-        new = await self._write(session, prepared, fresh, claims) if prepared else ()
-        return RecordedItems(read, new, rejected)
+        new = await self._write(session, made, first, claims) if made.rows else ()
+        return RecordedItems(sorted(made.rows), new, rejected)
 
     async def _write(
-        self, session: AsyncSession, prepared: Sequence[Prepared], fresh: Sequence[int], claims: Sequence[bytes]
+        self, session: AsyncSession, made: PreparedEvents, first: Sequence[int], claims: Sequence[bytes]
     ) -> Sequence[int]:
-        """Write those of the `fresh` events that were never counted; return their positions in `prepared`."""
+        """Write those of the events at the places `first` that were never counted; return their places."""
         if claims and not await self._repository.claim_all(session, claims):
-            new = await self._repository.claim_new(session, claims)
-            fresh = [number for number in fresh if new.issuperset(map(claim_key, prepared[number][1]))]
-        await self._repository.add(session, [prepared[number][0] for number in fresh])
-        return fresh
+            counted = made.unclaimed(await self._repository.claim_new(session, claims))
+            first = [place for place in first if place not in counted]
+        await self._repository.add(session, map(made.rows.__getitem__, first))
+        return first
 
     async def _subject_ids(
         self, session: AsyncSession, parsed: ParsedEvents
@@ -197,22 +193,20 @@ class UsageRecorder:
             await self._repository.reject(session, reasons)
 
 
+async def _prepared(maker: RowMaker, parsed: ParsedEvents) -> PreparedEvents:
+    """Prepare events in steps, between which the loop goes on: other calls are answered, and COPY of others gets its data."""
+    made = PreparedEvents(errors=dict(parsed.errors))
+    steps = prepare_in_steps(maker, parsed, made)
+    done = object()
+    while True:
+        with gc_paused():
+            if next(steps, done) is done:
+                return made
+        await asyncio.sleep(0)
+
+
 def _whole(recorded: RecordedItems, items: Sequence[EventLike]) -> IngestReport:
     return recorded.report(0, len(items))
-
-
-def _first_of_each(prepared: Sequence[Prepared]) -> tuple[Sequence[int], list[bytes]]:
-    """Return the positions of the events without repetitions among themselves, and their claims, sorted."""
-    claims = [claim for _, wanted in prepared for claim in wanted]
-    if len(set(map(claim_key, claims))) == len(claims):
-        return range(len(prepared)), sorted(claims)
-    seen: dict[bytes, bytes] = {}
-    repeated: set[int] = set()
-    for number, (_, wanted) in enumerate(prepared):
-        for claim in wanted:
-            if seen.setdefault(claim_key(claim), claim) is not claim:
-                repeated.add(number)
-    return [number for number in range(len(prepared)) if number not in repeated], sorted(seen.values())
 
 
 def _name(item: EventLike) -> tuple[str | None, str | None]:
@@ -224,6 +218,12 @@ def _name(item: EventLike) -> tuple[str | None, str | None]:
     return source, (mended(external_id) if isinstance(external_id, str) else None)
 
 
-async def _chunks(items: Sequence[EventLike]) -> AsyncIterator[Sequence[EventLike]]:
-    for start in range(0, len(items), BATCH_SIZE):
-        yield items[start : start + BATCH_SIZE]
+async def _one(items: Sequence[EventLike]) -> AsyncIterator[Sequence[EventLike]]:
+    yield items
+
+
+async def _parts(chunks: AsyncIterator[Sequence[EventLike]]) -> AsyncIterator[Sequence[EventLike]]:
+    """Return the items in transactions' sizes."""
+    async for chunk in chunks:
+        for start in range(0, len(chunk), BATCH_SIZE):
+            yield chunk[start : start + BATCH_SIZE]

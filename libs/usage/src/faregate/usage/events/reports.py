@@ -61,7 +61,7 @@ class RecordedItems:
 
     Attributes:
         read: the indexes of the items that are valid events, ascending.
-        new: the positions in `read` of the events that had not counted before, ascending.
+        new: the indexes of the events among them that had not counted before, ascending.
     """
 
     read: Sequence[int]
@@ -70,7 +70,6 @@ class RecordedItems:
 
     def report(self, first: int, end: int) -> IngestReport:
         """Return the result of the items from `first` up to but not including `end`."""
-        begin, stop = bisect_left(self.read, first), bisect_left(self.read, end)
-        accepted = bisect_left(self.new, stop) - bisect_left(self.new, begin)
+        read, accepted = (bisect_left(some, end) - bisect_left(some, first) for some in (self.read, self.new))
         rejected = tuple(Rejected(r.index - first, r.error) for r in self.rejected if first <= r.index < end)
-        return IngestReport(accepted, stop - begin - accepted, rejected)
+        return IngestReport(accepted, read - accepted, rejected)

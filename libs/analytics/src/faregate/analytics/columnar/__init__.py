@@ -1,0 +1,1 @@
+"""Columnar copy of the facts, and the questions that it answers."""

@@ -1,0 +1,41 @@
+"""Columns of the columnar copy.
+
+They are what questions add up, group by and filter by. Nothing that an erasure removes is copied: no id of the sender, no use,
+no tag and no metadata; people are subject numbers, as in the sums.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["COLUMNS", "CopiedColumn", "copied_sql"]
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedColumn:
+    """A column of the copy: its expression over `usage_event e`, and its type in DuckDB."""
+
+    name: str
+    expression: str
+    type: str
+
+
+def _same(name: str, kind: str) -> CopiedColumn:
+    return CopiedColumn(name, f"e.{name}", kind)
+
+
+COLUMNS = (
+    CopiedColumn("time_us", "(extract(epoch from e.time) * 1000000)::bigint", "BIGINT"),
+    _same("sign", "SMALLINT"),
+    _same("subject_id", "BIGINT"),
+    _same("organization_id", "BIGINT"),
+    *(_same(name, "VARCHAR") for name in ("service", "feature_key", "model", "provider", "meter", "country", "device")),
+    CopiedColumn("quantity", "e.quantity::text", "DECIMAL(21, 9)"),
+    *(_same(name, "SMALLINT") for name in ("requests", "calls", "status")),
+    *(_same(name, "BIGINT") for name in ("input_tokens", "output_tokens", "credits", "charged", "cost")),
+    _same("latency_ms", "INTEGER"),
+)
+"""A quantity is below 10¹² and has at most 9 decimal places, so that it fits exactly."""
+
+
+def copied_sql() -> str:
+    """Return the select list of the copy over `usage_event e`."""
+    return ", ".join(f"{column.expression} as {column.name}" for column in COLUMNS)

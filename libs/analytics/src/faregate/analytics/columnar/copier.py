@@ -1,0 +1,222 @@
+"""Job that copies the facts of ended transactions to files.
+
+The rule is that of the sums: the state holds a snapshot of the database, a run copies the facts that were not visible in it and
+are now, and registers the files and moves the state on in one transaction. A file that is not registered is never read.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.columnar.duckdb_setup import duckdb_installed
+from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.merging import due_for_merge
+from faregate.analytics.columnar.registry import CopyState, Registry
+from faregate.analytics.columnar.sql import COPY
+from faregate.analytics.columnar.values import CopiedFile
+from faregate.analytics.columnar.writer import FileWriter, RowsFile
+from faregate.core.db.database import Database
+from faregate.core.db.partitions import Month
+from faregate.core.logging import get_logger
+
+__all__ = ["ColumnarCopier", "Copied", "CopyLimits"]
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLimits:
+    """When files are begun, how large they become and what writing them may take.
+
+    A file is begun when `fewest_facts` wait, or the copy is older than `longest_seconds`; `rows_bytes` of CSV become one file.
+    Replaced files stay `kept_seconds` for readers of older snapshots.
+    """
+
+    memory_mb: int = 512
+    threads: int = 2
+    fewest_facts: int = 5000
+    longest_seconds: float = 900
+    rows_bytes: int = 64 * 1024 * 1024
+    kept_seconds: float = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The result of one step: the number of copied facts, and whether there is more to do."""
+
+    facts: int
+    more: bool
+
+
+class ColumnarCopier:
+    """Copies facts to the files. Safe to run in any process, any number of times, also concurrently.
+
+    Args:
+        directory: None if the settings name no place for the copy.
+    """
+
+    def __init__(self, database: Database, registry: Registry, directory: Path | None, limits: CopyLimits) -> None:
+        self._database = database
+        self._registry = registry
+        self._directory = directory
+        self._limits = limits
+
+    @property
+    def configured(self) -> bool:
+        """Whether the settings name a folder, and the extra is installed."""
+        return self._directory is not None and duckdb_installed()
+
+    async def run(self) -> int:
+        """Copy the facts of all ended transactions, merge small files and remove old ones; return how many facts were copied."""
+        copied = 0
+        while self.configured:
+            step = await self._database.run(self._step)
+            copied += step.facts
+            if not step.more:
+                break
+        if copied:
+            log.info("facts_copied", facts=copied)
+        return copied
+
+    async def _step(self, session: AsyncSession) -> Copied:
+        """Do one thing that is due, in one transaction."""
+        if self._directory is None or not await self._registry.lock(session):
+            return Copied(0, more=False)
+        state = await self._registry.state(session, longest_seconds=self._limits.longest_seconds)
+        if not state.own:
+            log.info("columnar_copy_begins_anew", reason="the database is new, or was restored from a dump")
+            await self._registry.begin_anew(session)
+            return Copied(0, more=True)
+        if not state.adopted:
+            return Copied(0, more=False)  # the facts have transaction numbers of another server until the sums have run
+        folder = StoreFolder(self._directory, state.store)
+        with FileWriter(folder, memory_mb=self._limits.memory_mb, threads=self._limits.threads) as writer:
+            work = _Step(self._database, self._registry, self._limits, folder, writer)
+            return await work.take(session, state)
+
+
+class _Step:
+    """One step of a run, in the transaction that holds the lock."""
+
+    def __init__(
+        self, database: Database, registry: Registry, limits: CopyLimits, folder: StoreFolder, writer: FileWriter
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._limits = limits
+        self._folder = folder
+        self._writer = writer
+
+    async def take(self, session: AsyncSession, state: CopyState) -> Copied:
+        """Remove what is over, then copy what waits, or merge files."""
+        live = await self._tidied(session)
+        attached = await self._registry.attached(session)
+        known = await self._kept_months(session, attached, live)
+        missing = [month for month in attached if month not in known]
+        waiting = await self._registry.waiting(session, state)
+        due = {month: facts for month, facts in waiting.items() if month in known}
+        facts = sum(due.values())
+        if missing or facts >= self._limits.fewest_facts or (facts and state.late):
+            return await self._copy(session, state, attached, due, missing)
+        return await self._merge(session, [file for file in live if file.month in known])
+
+    async def _tidied(self, session: AsyncSession) -> list[CopiedFile]:
+        """Remove files that no reader needs, and those that a killed run has left; return the files in use."""
+        await asyncio.to_thread(self._folder.make)
+        live, replaced, over = await self._registry.files(session, kept_seconds=self._limits.kept_seconds)
+        await asyncio.to_thread(self._folder.remove, over)
+        await self._registry.forget(session, over)
+        known = {file.file_id for file in live} | replaced - over
+        left = await asyncio.to_thread(self._folder.clean, known)
+        if left:
+            log.info("unfinished_files_removed", files=len(left))
+        return live
+
+    async def _kept_months(
+        self, session: AsyncSession, attached: Mapping[date, int], live: Sequence[CopiedFile]
+    ) -> set[date]:
+        """Return the months that are copied, and forget those whose partition or files are gone."""
+        months = await self._registry.months(session)
+        here = [await asyncio.to_thread(self._folder.present, [file.file_id], [file.bytes]) for file in live]
+        broken = {file.month for file, present in zip(live, here, strict=True) if not present}
+        gone = {month for month, oid in months.items() if attached.get(month) != oid or month in broken}
+        await self._registry.drop_months(session, gone)
+        return set(months) - gone
+
+    async def _copy(
+        self,
+        session: AsyncSession,
+        state: CopyState,
+        attached: Mapping[date, int],
+        due: Mapping[date, int],
+        missing: Sequence[date],
+    ) -> Copied:
+        """Copy the new facts of copied months, and all facts of the newest month that is not copied yet."""
+        files = [
+            file for month in sorted(due) for file in await self._files(session, month, {**state.tail, **state.next})
+        ]
+        for month in missing[:1]:
+            files += await self._files(session, month, {"from_tx": 0, "open_txs": [], **state.next})
+            await self._registry.add_months(session, {month: attached[month]})
+        await self._registry.add(session, files)
+        await self._registry.advance(session, state)
+        return Copied(sum(file.facts for file in files), more=True)
+
+    async def _merge(self, session: AsyncSession, live: Sequence[CopiedFile]) -> Copied:
+        """Merge files, if some are due."""
+        files = due_for_merge(live)
+        if not files:
+            return Copied(0, more=False)
+        merged = await asyncio.to_thread(self._writer.merge, files)
+        await self._registry.replace(session, files)
+        await self._registry.add(session, [merged])
+        log.info("columnar_files_merged", month=str(merged.month), files=len(files), facts=merged.facts)
+        return Copied(0, more=True)
+
+    async def _files(self, session: AsyncSession, month: date, snapshots: Mapping[str, Any]) -> list[CopiedFile]:
+        """Write the facts of a month that the new snapshot sees and the old one did not."""
+        span = Month(month.year, month.month)
+        statement = self._database.sql.statement(COPY)
+        given = {"start": span.start, "end": span.end, **snapshots}
+        rows = _Rows(self._folder, self._writer, month, self._limits.rows_bytes)
+        driver = await self._database.driver(session)
+        arguments = [given[name] for name in statement.names]
+        await driver.copy_from_query(statement.driver_sql, *arguments, output=rows.take, format="csv", timeout=None)
+        return await rows.end()
+
+
+class _Rows:
+    """Rows of one month, as they come; each `limit` bytes of them become a file."""
+
+    def __init__(self, folder: StoreFolder, writer: FileWriter, month: date, limit: int) -> None:
+        self._folder = folder
+        self._writer = writer
+        self._month = month
+        self._limit = limit
+        self._rows: RowsFile | None = None
+        self._files: list[CopiedFile] = []
+
+    async def take(self, data: bytes) -> None:
+        """Add whole rows; the server waits meanwhile."""
+        if self._rows is None:
+            self._rows = await asyncio.to_thread(RowsFile, self._folder, self._month)
+        self._rows.add(data)
+        if self._rows.size >= self._limit:
+            await self._write()
+
+    async def end(self) -> list[CopiedFile]:
+        """Return the files."""
+        await self._write()
+        return self._files
+
+    async def _write(self) -> None:
+        rows, self._rows = self._rows, None
+        if rows is not None:
+            await asyncio.to_thread(rows.close)
+            if rows.size:
+                self._files.append(await asyncio.to_thread(self._writer.write, rows))

@@ -1,0 +1,175 @@
+"""DuckDB engine of the columnar copy.
+
+One database in memory for the process; questions run in threads.
+
+The facts of a filtered question are taken out of the files once, and kept while they are few: the parts of an answer read them
+several times. Files never change, so that files, range and filters say which facts these are.
+"""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faregate.analytics.columnar.columns import COLUMNS
+from faregate.analytics.columnar.duckdb_setup import open_duckdb, quoted
+from faregate.analytics.columnar.questions_sql import FactCondition, tail_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["DuckDbEngine", "Selected"]
+
+_QUESTIONS_AT_ONCE = 4
+_KEPT_FACTS = 250_000
+_KEPT_FACTS_IN_ALL = 600_000
+_NAMES = ", ".join(column.name for column in COLUMNS)
+_LARGE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The facts of a question: those of the files that meet the condition, and the tail, as JSON (empty for none)."""
+
+    files: tuple[Path, ...]
+    condition: FactCondition
+    tail: str
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What determines the facts of the files."""
+        return self.files, self.condition.sql, tuple(sorted(self.condition.parameters.items()))
+
+
+class DuckDbEngine:
+    """Answers questions over the files of one folder. Opened at the first question; each question has a cursor of its own.
+
+    Args:
+        timeout_seconds: a question that takes longer is interrupted.
+    """
+
+    def __init__(self, folder: Path, *, memory_mb: int, threads: int, timeout_seconds: float) -> None:
+        self._folder = folder
+        self._memory_mb = memory_mb
+        self._threads = threads
+        self._timeout_seconds = timeout_seconds
+        self._lock = threading.Lock()
+        self._root: DuckDBPyConnection | None = None
+        self._pool = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="columnar")
+        self._kept = _KeptFacts()
+
+    async def rows(self, selected: Selected, sql: str) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a question, whose SQL names its facts `facts`.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        cursor = await asyncio.to_thread(self._cursor)
+        asked = asyncio.get_running_loop().run_in_executor(self._pool, self._ask, cursor, selected, sql)
+        try:
+            return await asyncio.wait_for(asyncio.shield(asked), self._timeout_seconds)
+        finally:
+            if not asked.done():
+                cursor.interrupt()
+                asked.add_done_callback(_ignore)
+
+    def _cursor(self) -> "DuckDBPyConnection":
+        with self._lock:
+            if self._root is None:
+                self._root = open_duckdb(self._folder, memory_mb=self._memory_mb, threads=self._threads, ordered=False)
+            return self._root.cursor()
+
+    def _ask(self, cursor: "DuckDBPyConnection", selected: Selected, sql: str) -> Sequence[tuple[Any, ...]]:
+        with cursor:
+            kept = self._kept.find(cursor, selected)
+            try:
+                facts, values = _facts_sql(selected, kept)
+                return cursor.execute(f"with facts as not materialized ({facts}) {sql}", values).fetchall()
+            finally:
+                self._kept.release(kept)
+
+
+class _KeptFacts:
+    """Tables with the facts of filtered questions, the least recently used are dropped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tables: OrderedDict[tuple[Any, ...], tuple[str, int]] = OrderedDict()
+        self._in_use: dict[str, int] = {}
+        self._number = 0
+
+    def find(self, cursor: "DuckDBPyConnection", selected: Selected) -> str:
+        """Return the table with the facts of a question, made if there is none; empty if they are too many."""
+        if not selected.condition.filtered or not selected.files:
+            return _LARGE
+        with self._lock:
+            known = self._tables.get(selected.key)
+            if known is None:
+                name, facts = self._made(cursor, selected)
+                self._tables[selected.key] = name, facts
+            else:
+                name = known[0]
+                self._tables.move_to_end(selected.key)
+            self._in_use[name] = self._in_use.get(name, 0) + 1
+            self._shrink(cursor)
+        return name
+
+    def release(self, name: str) -> None:
+        """Say that a question is answered."""
+        with self._lock:
+            self._in_use[name] = self._in_use.get(name, 0) - 1
+            if self._in_use[name] <= 0:
+                del self._in_use[name]
+
+    def _made(self, cursor: "DuckDBPyConnection", selected: Selected) -> tuple[str, int]:
+        self._number += 1
+        name = f"kept_{self._number}"
+        found = f"{_file_facts(selected)} limit {_KEPT_FACTS + 1}"
+        cursor.execute(f"create table {name} as {found}", dict(selected.condition.parameters))
+        row = cursor.execute(f"select count(*) from {name}").fetchone()  # noqa: S608
+        facts = row[0] if row is not None else 0
+        if facts <= _KEPT_FACTS:
+            return name, facts
+        cursor.execute(f"drop table {name}")
+        return _LARGE, 0
+
+    def _shrink(self, cursor: "DuckDBPyConnection") -> None:
+        """Drop tables that are not in use until the rest are small enough."""
+        for key in list(self._tables):
+            if sum(facts for _, facts in self._tables.values()) <= _KEPT_FACTS_IN_ALL and len(self._tables) <= 64:
+                return
+            name = self._tables[key][0]
+            if name not in self._in_use:
+                del self._tables[key]
+                if name != _LARGE:
+                    cursor.execute(f"drop table {name}")
+
+
+def _facts_sql(selected: Selected, kept: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the facts of a question, and the parameters."""
+    parts: list[str] = []
+    values: dict[str, Any] = {}
+    if kept:
+        parts.append(f"select * from {kept}")  # noqa: S608
+    elif selected.files:
+        parts.append(_file_facts(selected))
+        values |= selected.condition.parameters
+    if selected.tail or not parts:
+        parts.append(f"select {_NAMES} from ({tail_sql()}) t")  # noqa: S608
+        values["tail"] = selected.tail or "[]"
+    return " union all ".join(parts), values
+
+
+def _file_facts(selected: Selected) -> str:
+    files = ", ".join(quoted(path) for path in selected.files)
+    return f"select {_NAMES} from read_parquet([{files}]) e where {selected.condition.sql}"  # noqa: S608
+
+
+def _ignore(asked: "asyncio.Future[Any]") -> None:
+    """Take the error of a question that nobody waits for any more."""
+    if not asked.cancelled():
+        asked.exception()

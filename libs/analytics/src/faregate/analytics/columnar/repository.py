@@ -1,0 +1,129 @@
+"""Repository of raw facts that reads the columnar copy where it can."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.columnar import questions_sql as sql
+from faregate.analytics.columnar.period_sql import period_position
+from faregate.analytics.columnar.source import ColumnarSource
+from faregate.analytics.columnar.values import moment_of
+from faregate.analytics.facts.archived_months import ArchivedMonths
+from faregate.analytics.facts.conditions_sql import MEASURES, Rest, about_models
+from faregate.analytics.facts.repository import Group, RawRepository, measures_of
+from faregate.analytics.question.calendar import Unit, periods_of
+from faregate.analytics.question.filters import Question
+from faregate.analytics.values import Measures
+from faregate.core.db.database import Database
+
+__all__ = ["ColumnarRepository"]
+
+
+class ColumnarRepository(RawRepository):
+    """Answers what `RawRepository` answers, with the same results.
+
+    What the copy does not hold in the snapshot of the session, or a `rest` of the sums, is read from the table.
+    """
+
+    def __init__(self, database: Database, archived: ArchivedMonths, source: ColumnarSource) -> None:
+        super().__init__(database, archived)
+        self._source = source
+
+    async def measures(
+        self, session: AsyncSession, question: Question, by: Sequence[str] = (), rest: Rest | None = None
+    ) -> dict[Group, Measures]:
+        asked = sql.measures_sql("facts", by, models=about_models(question.filters, *by))
+        rows = await self._answer(session, question, asked, rest)
+        if rows is None:
+            return await super().measures(session, question, by, rest)
+        return {tuple(row[: len(by)]): measures_of(row, len(by)) for row in rows}
+
+    async def series(
+        self, session: AsyncSession, question: Question, unit: Unit, rest: Rest | None = None
+    ) -> dict[datetime, Measures]:
+        periods = periods_of(question.range, unit)
+        position = period_position(periods, "e.time_us")
+        asked = sql.series_sql("facts", position, (), models=about_models(question.filters))
+        rows = await self._answer(session, question, asked, rest)
+        if rows is None:
+            return await super().series(session, question, unit, rest)
+        return {periods[row[0]]: measures_of(row, 1) for row in rows}
+
+    async def series_by(
+        self, session: AsyncSession, question: Question, by: Sequence[str], unit: Unit, rest: Rest | None = None
+    ) -> dict[Group, dict[datetime, Measures]]:
+        periods = periods_of(question.range, unit)
+        position = period_position(periods, "e.time_us")
+        asked = sql.series_sql("facts", position, by, models=about_models(question.filters, *by))
+        rows = await self._answer(session, question, asked, rest)
+        if rows is None:
+            return await super().series_by(session, question, by, unit, rest)
+        found: dict[Group, dict[datetime, Measures]] = {}
+        for row in rows:
+            found.setdefault(tuple(row[: len(by)]), {})[periods[row[len(by)]]] = measures_of(row, len(by) + 1)
+        return found
+
+    async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
+        models = about_models(question.filters)
+        sums = await self._answer(session, question, sql.measures_sql("facts", (), models=models))
+        latencies = sums and await self._answer(session, question, sql.latencies_sql("facts", models=models))
+        users = sums and await self._answer(session, question, sql.active_count_sql("facts"))
+        if not sums or latencies is None or not users:
+            return await super().overview(session, question)
+        return measures_of(sums[0], 0), {row[0]: int(row[1]) for row in latencies}, int(users[0][0])
+
+    async def points(
+        self, session: AsyncSession, question: Question, unit: Unit
+    ) -> dict[datetime, tuple[Measures, int]]:
+        periods = periods_of(question.range, unit)
+        position = period_position(periods, "e.time_us")
+        asked = sql.points_sql("facts", position, models=about_models(question.filters))
+        rows = await self._answer(session, question, asked)
+        if rows is None:
+            return await super().points(session, question, unit)
+        last = len(MEASURES) + 1
+        return {periods[row[0]]: (measures_of(row, 1), int(row[last])) for row in rows}
+
+    async def users(
+        self, session: AsyncSession, question: Question, order: str, limit: int
+    ) -> list[tuple[int, Measures, datetime]]:
+        asked = sql.users_sql("facts", order, limit, models=about_models(question.filters))
+        rows = await self._answer(session, question, asked)
+        if rows is None:
+            return await super().users(session, question, order, limit)
+        return [(row[0], measures_of(row, 2), moment_of(row[1])) for row in rows]
+
+    async def latencies(self, session: AsyncSession, question: Question, rest: Rest | None = None) -> dict[int, int]:
+        asked = sql.latencies_sql("facts", models=about_models(question.filters))
+        rows = await self._answer(session, question, asked, rest)
+        if rows is None:
+            return await super().latencies(session, question, rest)
+        return {row[0]: int(row[1]) for row in rows}
+
+    async def active(
+        self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
+    ) -> dict[datetime | None, dict[int, int]]:
+        periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
+        position = period_position(periods, "e.time_us") if periods else "0"
+        rows = await self._answer(session, question, sql.active_sql("facts", position), rest)
+        if rows is None:
+            return await super().active(session, question, unit, rest)
+        found: dict[datetime | None, dict[int, int]] = {}
+        for place, subject_id, facts in rows:
+            period: datetime | None = periods[int(place)] if periods else None
+            found.setdefault(period, {})[subject_id] = int(facts)
+        return found
+
+    async def _answer(
+        self, session: AsyncSession, question: Question, asked: str, rest: Rest | None = None
+    ) -> Sequence[tuple[Any, ...]] | None:
+        """Return the rows of a question from the copy; None if the table has to answer."""
+        if rest is not None:
+            return None
+        selected = await self._source.select(session, question)
+        if selected is None:
+            return None
+        await self._archived.note(session, question, None)
+        return await self._source.rows(selected, asked)

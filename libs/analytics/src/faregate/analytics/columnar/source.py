@@ -1,0 +1,106 @@
+"""Source of facts for questions: files and tail of one snapshot."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from faregate.analytics.columnar.engine import DuckDbEngine, Selected
+from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.questions_sql import condition_of
+from faregate.analytics.columnar.registry import Registry, View
+from faregate.analytics.columnar.sql import TAIL
+from faregate.analytics.facts.conditions_sql import Rest, conditions, parameters
+from faregate.analytics.question.filters import Question
+from faregate.core.db.database import Database
+from faregate.core.db.subjects import Subjects
+from faregate.core.errors import MissingExtraError
+from faregate.core.logging import get_logger
+
+__all__ = ["ColumnarSource"]
+
+log = get_logger(__name__)
+
+_TAIL_FACTS = 20_000
+_SELECTED = "faregate_columnar"
+_NOBODY = 0
+
+
+class ColumnarSource:
+    """Finds the facts of a question in the snapshot of a session, and answers from them.
+
+    Args:
+        tail_facts: with more facts of a question outside the files, PostgreSQL answers it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        subjects: Subjects,
+        registry: Registry,
+        engine: DuckDbEngine,
+        directory: Path,
+        *,
+        tail_facts: int = _TAIL_FACTS,
+    ) -> None:
+        self._database = database
+        self._subjects = subjects
+        self._registry = registry
+        self._engine = engine
+        self._directory = directory
+        self._tail_facts = tail_facts
+
+    async def select(self, session: AsyncSession, question: Question) -> Selected | None:
+        """Return the facts of a question; None if PostgreSQL has to answer it. Found once in each transaction."""
+        known = session.info.get(_SELECTED)
+        if known is None or known[0] is not session.get_transaction():
+            known = session.get_transaction(), dict[tuple[Any, ...], Selected | None]()
+            session.info[_SELECTED] = known
+        found: dict[tuple[Any, ...], Selected | None] = known[1]
+        key = question.range, tuple(question.filters.given.items()), str(question.filters.spelled)
+        if key not in found:
+            found[key] = await self._select(session, question)
+        return found[key]
+
+    async def rows(self, selected: Selected, sql: str) -> Sequence[tuple[Any, ...]] | None:
+        """Return the rows of a question; None if it cannot be answered here: a file is gone, or memory or time were not enough."""
+        try:
+            return await self._engine.rows(selected, sql)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever DuckDB refuses, PostgreSQL answers
+            log.warning("columnar_answer_failed", error=type(error).__name__, reason=str(error)[:200])
+            return None
+
+    async def _select(self, session: AsyncSession, question: Question) -> Selected | None:
+        span = question.range
+        view = await self._registry.view(session, span.start, span.end)
+        if not view.copied or not view.file_ids:
+            return None
+        folder = StoreFolder(self._directory, view.store)
+        if not await asyncio.to_thread(folder.present, view.file_ids, view.sizes):
+            return None
+        tail = await self._tail(session, question, view)
+        if tail is None:
+            return None
+        condition = condition_of(question, await self._people(session, question))
+        return Selected(tuple(folder.file(file_id) for file_id in view.file_ids), condition, tail)
+
+    async def _tail(self, session: AsyncSession, question: Question, view: View) -> str | None:
+        """Return the facts of a question that are not in the files, as JSON: empty for none, None for too many."""
+        rest = Rest(None, None, tail=True, from_tx=view.from_tx, open_txs=view.open_txs)
+        sql = TAIL.format(conditions=conditions(question.filters, rest), limit=self._tail_facts + 1)
+        (row,) = await self._database.rows(session, sql, **parameters(question, rest))
+        if row.facts > self._tail_facts:
+            return None
+        return row.rows if row.facts else ""
+
+    async def _people(self, session: AsyncSession, question: Question) -> Mapping[str, int]:
+        """Return the subject numbers of the user and the organisation of the filters, by column."""
+        filters = question.filters
+        wanted = {"subject_id": filters.user_id, "organization_id": filters.organization_owner}
+        names = {column: name for column, name in wanted.items() if name is not None}
+        found = await self._subjects.find(session, names.values())
+        return {column: found[name].subject_id if name in found else _NOBODY for column, name in names.items()}

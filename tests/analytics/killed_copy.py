@@ -1,0 +1,58 @@
+"""A process that copies facts and kills itself at a named place: `killed_copy.py URL FOLDER PLACE`."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analytics.conftest import lab_of
+
+from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
+from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.registry import Registry
+from faregate.analytics.columnar.writer import FileWriter, RowsFile
+from faregate.core.settings import load_settings
+
+PLACES: dict[str, tuple[type, str, bool]] = {
+    "begun": (RowsFile, "close", False),
+    "written": (StoreFolder, "publish", False),
+    "published": (StoreFolder, "publish", True),
+    "registered": (Registry, "advance", True),
+    "merged": (FileWriter, "merge", True),
+}
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly(call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    def dies(*args: Any, **more: Any) -> Any:
+        if not after:
+            die()
+        result = call(*args, **more)
+        if not asyncio.iscoroutine(result):
+            die()
+        return _dies_after(result)
+
+    return dies
+
+
+async def _dies_after(result: Any) -> None:
+    await result
+    die()
+
+
+async def copy(url: str, folder: Path) -> None:
+    async with lab_of(load_settings(database_url=url, columnar_dir=folder)) as lab:
+        limits = CopyLimits(fewest_facts=1, rows_bytes=2000, kept_seconds=0)
+        await ColumnarCopier(lab.database, Registry(lab.database), folder, limits).run()
+
+
+if __name__ == "__main__":
+    owner, name, after = PLACES[sys.argv[3]]
+    setattr(owner, name, deadly(getattr(owner, name), after=after))
+    asyncio.run(copy(sys.argv[1], Path(sys.argv[2])))
