@@ -25,7 +25,16 @@ from faregate.core.db.migrate import current_revision, upgrade
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.credit.proof.verify import Verifier
 from faults.balancer import Balancer
-from faults.fleet_processes import ForkedLauncher, Launcher, OldLauncher, Process, extracted, last_before_migration
+from faults.fleet_processes import (
+    ForkedLauncher,
+    Launcher,
+    OldLauncher,
+    Process,
+    extracted,
+    last_before_migration,
+    revision_name,
+)
+from faults.fleet_report import fleet_report
 from faults.fleet_traffic import LIMIT, FleetTraffic
 from faults.processes import ProcessPool
 from support.gateways import free_port
@@ -315,10 +324,22 @@ def main() -> int:
     parser.add_argument(
         "--previous", help="revision to begin with; by default the last one before the newest migration"
     )
+    parser.add_argument("--report", type=Path, help="write the page of evidence there")
     given = parser.parse_args()
     previous = given.previous or last_before_migration()
     verdict = asyncio.run(_private(FleetPlan(given.gateways, given.workers, previous=previous)))
     print("\n".join(verdict.lines()))
+    if given.report is not None:
+        text = fleet_report(
+            verdict.facts,
+            clean=not verdict.faults,
+            gateways=given.gateways,
+            workers=given.workers,
+            code=f"{revision_name('HEAD')}, before {revision_name(previous)}",
+            page=str(given.report),
+            at=SystemClock().now(),
+        )
+        given.report.write_text(text)
     return 1 if verdict.faults else 0
 
 

@@ -16,7 +16,15 @@ from faregate.core.settings.reading import environment_without_settings
 from faults.processes import ChildProcess, ProcessPool
 from faults.roles import KEY
 
-__all__ = ["ForkedLauncher", "Launcher", "OldLauncher", "Process", "extracted", "last_before_migration"]
+__all__ = [
+    "ForkedLauncher",
+    "Launcher",
+    "OldLauncher",
+    "Process",
+    "extracted",
+    "last_before_migration",
+    "revision_name",
+]
 
 ROOT = Path(__file__).parents[2]
 _VERSIONS = "libs/core/src/faregate/core/migrations/versions"
@@ -94,6 +102,11 @@ def last_before_migration() -> str:
     """Return the last revision of this repository before its newest migration was added."""
     added = _git(f"log -1 --diff-filter=A --format=%H -- {_VERSIONS}").decode().strip()
     return _git(f"rev-parse {added}^").decode().strip()
+
+
+def revision_name(revision: str) -> str:
+    """Return a short name of a revision with its time."""
+    return _git(f"log -1 --format='%h of %cs' {revision}").decode().strip()
 
 
 def extracted(revision: str, directory: Path) -> Path:
