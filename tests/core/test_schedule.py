@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
-from faregate.core.clock import Deadline, FixedClock, SystemClock
+from faregate.core.clock import FixedClock
 from faregate.core.db import schedule as schedules
 from faregate.core.db.database import Database
 from faregate.core.db.schedule import Job, Schedule
@@ -77,23 +78,31 @@ async def test_a_job_whose_worker_died_is_run_by_another_after_the_lease(databas
 
 
 async def test_a_long_job_keeps_its_lease(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs for longer than a lease, which is renewed meanwhile: no other worker takes it."""
+    """The lease is renewed while it runs, so that no other worker takes it."""
     monkeypatch.setattr(schedules, "_RENEW_SECONDS", 0.05)
-    monkeypatch.setattr(schedules, "_LEASE", timedelta(seconds=0.5))
-    end, job = asyncio.Event(), Counting()
+    began, end, job, clock = asyncio.Event(), asyncio.Event(), Counting(), FixedClock(NOON)
 
     async def long() -> None:
+        began.set()
         await end.wait()
 
-    running = asyncio.create_task(Schedule(database, SystemClock(), [Job("long", 60.0, long)]).run_due())
-    other = Schedule(database, SystemClock(), [Job("long", 60.0, job.run)])
-    deadline = Deadline(1.5)
-    while not deadline.passed:
-        assert await other.run_due() == 0
-        await asyncio.sleep(0.02)
+    async def leased_until() -> datetime:
+        async with database.transaction() as session:
+            (row,) = await database.rows(session, "select leased_until from faregate.scheduled_job")
+        return cast("datetime", row.leased_until)
+
+    running = asyncio.create_task(Schedule(database, clock, [Job("long", 60.0, long)]).run_due())
+    await began.wait()
+    first = await leased_until()
+    clock.advance(seconds=59)
+    async with asyncio.timeout(30):
+        while await leased_until() == first:
+            await asyncio.sleep(0.02)
+    clock.advance(seconds=2)
+    taken = await Schedule(database, clock, [Job("long", 60.0, job.run)]).run_due()
     end.set()
 
-    assert (await running, job.runs) == (1, 0)
+    assert (taken, await running, job.runs) == (0, 1, 0)
 
 
 async def test_a_worker_that_lost_its_lease_ends_the_run(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
