@@ -379,6 +379,28 @@ async def _not_fresh() -> bool:
     return False
 
 
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ"])
+async def test_a_read_that_waited_sees_what_it_waited_for(
+    standby: Standby, database: Database, monkeypatch: pytest.MonkeyPatch, isolation: Any
+) -> None:
+    """Its snapshot is of the moment after the wait, not of the first question for the replica's state."""
+    monkeypatch.setattr(replica, "_WAIT_SECONDS", 30.0)
+    await standby.pause()
+    async with database.transaction() as session:
+        await database.rows(session, "insert into faregate.version values ('waited', 1)")
+
+    async def read() -> tuple[bool, int]:
+        async with database.reading(isolation=isolation) as session:
+            rows = await database.rows(session, "select version from faregate.version where name = 'waited'")
+            return from_replica(session), len(rows)
+
+    reading = asyncio.create_task(read())
+    await standby.run("select pg_sleep(0.2)")  # the read has asked for the state meanwhile, and waits
+    await standby.resume()
+
+    assert await asyncio.wait_for(reading, 30) == (True, 1)
+
+
 async def test_a_change_within_a_transaction_is_read_in_it(standby: Standby, database: Database) -> None:
     async def work(session: Any) -> int:
         await database.rows(session, "insert into faregate.version values ('w', 1)")
