@@ -66,6 +66,7 @@ _LONG = (
     "test_howto_stripe.py",
     "test_bench_metering.py",
     "test_bench_compare.py::test_run_is_compared",
+    "test_bench_growth.py",
     "test_bench_process.py::test_the_hot_wallet_settles",
     "test_rolling_restart.py",
     "faults/test_cluster.py",
@@ -104,6 +105,8 @@ _LONG = (
     "typescript/test_howto.py",
     "test_payment_orders.py::test_100_000_orders",
     "test_payments.py::test_300_orders",
+    "test_two_hundred.py",
+    "cli/test_howtos.py::test_every_code_block_of_the_page_runs[docs/howto/serve-many-tenants.md]",
     "test_replica.py::test_every_command_that_reads",
 )
 """What `make test` leaves to `make test-long`: further forms of what other tests check, that take long."""

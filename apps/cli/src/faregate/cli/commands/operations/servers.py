@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.cli.shared.deployment import database_name, require_database
+from faregate.cli.shared.deployment import database_name, of_tenant, require_database
 from faregate.cli.shared.output import errors
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
@@ -26,7 +26,7 @@ def checked(**given: Any) -> Settings:
     settings = load_settings(**given)
     require_database(settings)
     check_strategies(settings)
-    return settings
+    return of_tenant(settings)
 
 
 def gateway(
@@ -69,8 +69,12 @@ def worker() -> None:
 
     settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
-    raise_gc_thresholds()
-    event_loop.run(run_worker(settings, on_ready=lambda queues: _say(_consumes(queues, settings))))
+
+    def ready(queues: Sequence[str]) -> None:
+        raise_gc_thresholds()
+        _say(_consumes(queues, settings))
+
+    event_loop.run(run_worker(settings, on_ready=ready))
 
 
 async def _database_answers(settings: Settings) -> None:

@@ -6,6 +6,7 @@ Converts a received AMQP message to a delivery or a dead letter, and these to me
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, cast
 from uuid import uuid4
@@ -16,6 +17,8 @@ from pamqp.commands import Basic
 from faregate.core.messaging.interfaces import DeadMessage, Delivery
 from faregate.core.messaging.rabbitmq.frames import UNREADABLE
 from faregate.core.messaging.rabbitmq.headers import kept_headers
+from faregate.core.messaging.rabbitmq.names import QueueNames
+from faregate.core.messaging.rabbitmq.received import Received
 from faregate.wire.queues import MESSAGE_ID_HEADER
 
 __all__ = ["Envelope", "attempt_of", "dead_letter_of", "delivery_of", "retry_headers", "unreadable"]
@@ -57,25 +60,27 @@ class Envelope:
         )
 
 
-def delivery_of(queue: str, message: DeliveredMessage, channel: AbstractChannel, now: datetime) -> Delivery:
+def delivery_of(queue: str, message: Received, channel: AbstractChannel, now: datetime) -> Delivery:
     """Return `message` as a `Delivery`. Its token is the channel, the tag and the publisher's properties."""
-    headers = headers_of(message)
+    properties = message.properties
+    headers: dict[str, Any] = properties.get("headers") or {}
     attempt = attempt_of(headers)
     return Delivery(
         queue=queue,
         body=message.body,
-        message_id=_text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or None,
+        message_id=_text(headers.get(MESSAGE_ID)) or properties.get("message_id") or None,
         attempt=attempt,
-        redelivered=bool(message.redelivered) or attempt > 1,
-        published_at=_published_at(message, now),
+        redelivered=message.redelivered or attempt > 1,
+        published_at=_published_at(properties.get("timestamp"), now),
         headers={name: value for name, value in headers.items() if not _is_internal(name)},
-        token=(channel, message.delivery_tag, _publisher_properties(message)),
+        token=(channel, message.tag, {name: properties[name] for name in _KEPT_PROPERTIES if properties.get(name)}),
     )
 
 
-def unreadable(message: DeliveredMessage) -> str | None:
+def unreadable(message: Received) -> str | None:
     """Return why the headers of a message could not be decoded."""
-    return _text(headers_of(message).get(UNREADABLE))
+    headers = message.properties.get("headers")
+    return _text(headers.get(UNREADABLE)) if headers else None
 
 
 def retry_headers(delivery: Delivery) -> dict[str, Any]:
@@ -100,14 +105,14 @@ def dead_headers(delivery: Delivery, reason: str, now: datetime) -> dict[str, An
     }
 
 
-def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
+def dead_letter_of(message: DeliveredMessage, names: QueueNames) -> DeadMessage:
     """Return a message of the dead letter queue: dead-lettered by us, or by the broker for being delivered too often."""
     headers = headers_of(message)
     if REASON not in headers:
-        return _dead_by_broker(message, headers)
+        return _dead_by_broker(message, headers, names)
     return DeadMessage(
         id=message.header.properties.message_id or sha256(message.body).hexdigest()[:32],
-        queue=_text(headers.get(QUEUE)) or str(message.routing_key),
+        queue=_text(headers.get(QUEUE)) or names.ours(str(message.routing_key)),
         reason=_text(headers[REASON]) or "unknown",
         attempts=attempt_of(headers),
         body=message.body,
@@ -115,13 +120,17 @@ def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
     )
 
 
-def replayed(message: DeliveredMessage, now: datetime) -> Envelope:
+def replayed(message: DeliveredMessage, now: datetime, names: QueueNames) -> Envelope:
     """Return a dead letter as a new message of its queue; it keeps its id, so that it is still charged once."""
-    letter, headers = dead_letter_of(message), headers_of(message)
+    letter, headers = dead_letter_of(message, names), headers_of(message)
     kept = {name: value for name, value in headers.items() if not _is_internal(name)}
     name = _text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or letter.id
     return Envelope(
-        letter.queue, letter.body, {**kept, MESSAGE_ID: name}, published_at=now, theirs=_publisher_properties(message)
+        names.on_broker(letter.queue),
+        letter.body,
+        {**kept, MESSAGE_ID: name},
+        published_at=now,
+        theirs=_publisher_properties(message),
     )
 
 
@@ -136,7 +145,7 @@ def attempt_of(headers: Mapping[str, Any]) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 1
 
 
-def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any]) -> DeadMessage:
+def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any], names: QueueNames) -> DeadMessage:
     death = _first_death(headers.get("x-death"))
     why = str(_text(death.get("reason")) or _text(headers.get("x-first-death-reason")) or "unknown")
     named = "delivered too often without a decision" if why == "delivery_limit" else f"set aside by the broker: {why}"
@@ -144,7 +153,7 @@ def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any]) -> De
     name = f"{message.header.properties.message_id}:{queue}:{death.get('time')}:".encode()
     return DeadMessage(
         id=sha256(name + message.body).hexdigest()[:32],
-        queue=queue,
+        queue=names.ours(queue),
         reason=named,
         attempts=attempt_of(headers),
         body=message.body,
@@ -158,8 +167,7 @@ def _first_death(value: object) -> Mapping[str, Any]:
     return cast("dict[str, Any]", first) if isinstance(first, dict) else {}
 
 
-def _published_at(message: DeliveredMessage, now: datetime) -> datetime | None:
-    at = message.header.properties.timestamp
+def _published_at(at: datetime | None, now: datetime) -> datetime | None:
     return at if at is not None and at <= now + _AHEAD else None
 
 
@@ -168,6 +176,7 @@ def _publisher_properties(message: DeliveredMessage) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+@lru_cache(maxsize=512)
 def _is_internal(name: str) -> bool:
     return name in _OURS or name == "x-delivery-count" or "death" in name or name == "x-acquired-count"
 
