@@ -116,6 +116,16 @@ class ColumnarRepository(RawRepository):
             found.setdefault(period, {})[subject_id] = int(facts)
         return found
 
+    async def active_counts(
+        self, session: AsyncSession, question: Question, unit: Unit | None = None
+    ) -> dict[datetime | None, int]:
+        periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
+        position = period_position(periods, "e.time_us") if periods else "0"
+        rows = await self._answer(session, question, sql.active_counts_sql("facts", position))
+        if rows is None:
+            return await super().active_counts(session, question, unit)
+        return {periods[int(place)] if periods else None: int(number) for place, number in rows}
+
     async def _answer(
         self, session: AsyncSession, question: Question, asked: str, rest: Rest | None = None
     ) -> Sequence[tuple[Any, ...]] | None:

@@ -8,7 +8,7 @@ message can be acknowledged by mistake.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -19,7 +19,8 @@ from aiormq.connection import TCPTransportFactory, TLSTransportFactory, Transpor
 from aiormq.exceptions import AMQPError
 
 from faregate.core.errors import BrokerUnavailableError
-from faregate.core.messaging.rabbitmq.frames import RepairingReader
+from faregate.core.messaging.rabbitmq.frame_reader import FrameReader
+from faregate.core.messaging.rabbitmq.received import Received
 
 __all__ = ["RPC_SECONDS", "Link", "broker_errors", "open_link"]
 
@@ -28,14 +29,14 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs each loss seve
 RPC_SECONDS = 10
 """Maximum duration of a call to the broker. A broker in a resource alarm does not answer on publishing connections."""
 
-_HEARTBEAT_SECONDS = 10
+_HEARTBEAT_SECONDS = 5
 """A dead peer is detected after slightly more than three times this interval."""
 
 _CLOSE_SECONDS = 3
 
 
 @asynccontextmanager
-async def broker_errors(what: str) -> AsyncGenerator[None]:
+async def broker_errors(what: str, timeout_seconds: float = RPC_SECONDS) -> AsyncGenerator[None]:
     """Convert any error that aiormq raises while `what` is done to `EngineUnavailableError`.
 
     A lost connection appears as `CancelledError` in the code that waits for it; the task's state distinguishes that from a real
@@ -49,7 +50,7 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
             raise
         raise BrokerUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
     except TimeoutError as error:
-        raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
+        raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {timeout_seconds} s") from error
     except (
         AMQPError,
         OSError,
@@ -83,6 +84,10 @@ class Link:
         for closing in cast("list[asyncio.Future[object]]", [self.channel.closing, self.connection.closing]):  # pyright: ignore[reportUnknownMemberType]
             closing.add_done_callback(lambda _: tell())
 
+    def deliver_to(self, deliver: Callable[[Sequence[Received]], None]) -> None:
+        """Pass what the broker delivers on the channel to `deliver`, past aiormq; call it before consuming."""
+        self._transport.reader.deliver_to(deliver, channel=self.channel.number)
+
     async def close(self) -> None:
         """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
         queue.
@@ -90,7 +95,7 @@ class Link:
         await _close(self.connection, self._transport)
 
 
-async def open_link(url: str, name: str, *, confirms: bool) -> Link:
+async def open_link(url: str, name: str, *, confirms: bool, timeout_seconds: float = RPC_SECONDS) -> Link:
     """Connect; `name` identifies the connection to the broker's operator.
 
     Raises:
@@ -99,10 +104,10 @@ async def open_link(url: str, name: str, *, confirms: bool) -> Link:
     parts = urlsplit(url)
     query = {"heartbeat": str(_HEARTBEAT_SECONDS), "name": name, **dict(parse_qsl(parts.query))}
     transport = _AbortableTransport(TLSTransportFactory() if parts.scheme == "amqps" else TCPTransportFactory())
-    async with broker_errors(f"connecting to {parts.hostname or 'localhost'}"):
+    async with broker_errors(f"connecting to {parts.hostname or 'localhost'}", timeout_seconds):
         connection = aiormq.Connection(urlunsplit(parts._replace(query=urlencode(query))), transport_factory=transport)
         try:
-            async with asyncio.timeout(RPC_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 await connection.connect()  # pyright: ignore[reportUnknownMemberType]
                 channel = cast("Channel", await connection.channel(publisher_confirms=confirms))
         except BaseException:
@@ -117,10 +122,12 @@ class _AbortableTransport(TransportFactory):
     def __init__(self, inner: TransportFactory) -> None:
         self._inner = inner
         self._writer: asyncio.StreamWriter | None = None
+        self.reader: FrameReader
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._inner.create(url, **kwargs)
-        return cast("asyncio.StreamReader", RepairingReader(reader)), self._writer
+        self.reader = FrameReader(reader)
+        return cast("asyncio.StreamReader", self.reader), self._writer
 
     def release(self) -> None:
         if self._writer is not None:
