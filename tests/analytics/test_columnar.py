@@ -350,7 +350,7 @@ async def test_duckdb_reaches_nothing_but_the_folder(columns: Columns, tmp_path:
     beside = tmp_path / "columnar-beside"
     beside.mkdir()
     (beside / "secret.csv").write_text("secret\n")
-    with open_duckdb(columns.folder, memory_mb=64, threads=1, ordered=False) as opened:
+    with open_duckdb(columns.folder, memory_mb=64, threads=1) as opened:
         for statement in (
             f"from read_csv('{beside}/secret.csv')",
             f"from read_csv('{columns.folder}/../columnar-beside/secret.csv')",

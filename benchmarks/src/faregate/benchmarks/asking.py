@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import Decimal
+from pathlib import Path
 from statistics import median
 
 from faregate.analytics.answers.facts import FactReader
 from faregate.analytics.answers.meter_totals import MeterTotals
 from faregate.analytics.answers.service import AnalyticsService
 from faregate.analytics.answers.trends import Patterns
+from faregate.analytics.columnar.container import make_facts
+from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
 from faregate.analytics.question.filters import Filters, Question, TimeRange
@@ -24,6 +27,7 @@ from faregate.benchmarks.processor_time import ProcessorTime
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
+from faregate.core.settings import load_settings
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.meters.catalog import MeterCatalog
 
@@ -65,12 +69,17 @@ class Asked:
     raw_ms: float | None
 
 
-async def ask_all(database: Database, rounds: int, *, days: int, limits: Limits, scale: int = 1) -> list[Asked]:
-    """Ask every question about the last `days` `rounds` times; the limits are multiplied by `scale`."""
+async def ask_all(
+    database: Database, rounds: int, *, days: int, limits: Limits, scale: int = 1, columns: Path | None = None
+) -> list[Asked]:
+    """Ask every question about the last `days` `rounds` times; the limits are multiplied by `scale`.
+
+    With `columns`, the folder of a columnar copy, facts are read from it.
+    """
     archived, subjects = ArchivedMonths(database), Subjects(database)
     raw = RawRepository(database, archived)
     rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
-    reader = FactReader(raw, rollups, CubeRepository(database), subjects)
+    reader = FactReader(_facts(database, raw, columns), rollups, CubeRepository(database), subjects)
     models = KnownModels(rollups)
     known = KnownMeters(database, meters, rollups)
     analytics = AnalyticsService(database, reader, subjects, models, known)
@@ -90,6 +99,12 @@ async def ask_all(database: Database, rounds: int, *, days: int, limits: Limits,
             Asked(name, limit * scale, round(median(took), 1), round(took[-1], 1), server_ms, process_ms, raw_ms)
         )
     return asked
+
+
+def _facts(database: Database, raw: RawRepository, columns: Path | None) -> RawRepository:
+    """Return what reads facts: the copy in `columns`, as a gateway does by its default settings, or the table."""
+    settings = load_settings(columnar_dir=columns)
+    return make_facts(settings, database, Subjects(database), ArchivedMonths(database), Registry(database), raw)
 
 
 def _questions(

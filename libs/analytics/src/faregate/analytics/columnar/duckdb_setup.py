@@ -18,12 +18,12 @@ def duckdb_installed() -> bool:
     return find_spec("duckdb") is not None
 
 
-def open_duckdb(folder: Path, *, memory_mb: int, threads: int, ordered: bool) -> "DuckDBPyConnection":
+def open_duckdb(folder: Path, *, memory_mb: int, threads: int, spill: Path | None = None) -> "DuckDBPyConnection":
     """Open a database in memory that reads and writes files of `folder`, and nothing else: no other file, no network, no
-    extension, no spilling to disk; its settings are locked.
+    extension; its settings are locked.
 
     Args:
-        ordered: keep the order of rows, as files have it.
+        spill: the folder for what does not fit into the memory; without it nothing is spilled.
 
     Raises:
         MissingExtraError: duckdb is not installed.
@@ -37,13 +37,14 @@ def open_duckdb(folder: Path, *, memory_mb: int, threads: int, ordered: bool) ->
         config={
             "memory_limit": f"{memory_mb}MB",
             "threads": threads,
-            "temp_directory": "",
+            "temp_directory": str(spill.absolute()) if spill is not None else "",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
-            "preserve_insertion_order": ordered,
+            "preserve_insertion_order": False,
         },
     )
+    connection.execute("set parquet_metadata_cache = true")
     connection.execute(f"set allowed_directories = [{quoted(folder)}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

@@ -80,7 +80,7 @@ class DuckDbEngine:
     def _cursor(self) -> "DuckDBPyConnection":
         with self._lock:
             if self._root is None:
-                self._root = open_duckdb(self._folder, memory_mb=self._memory_mb, threads=self._threads, ordered=False)
+                self._root = open_duckdb(self._folder, memory_mb=self._memory_mb, threads=self._threads)
             return self._root.cursor()
 
     def _ask(self, cursor: "DuckDBPyConnection", selected: Selected, sql: str) -> Sequence[tuple[Any, ...]]:
