@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-long prove chaos chaos-leases replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
+.PHONY: help install demo test test-long prove chaos chaos-leases cluster replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ chaos: install ## settle while everything dies (two minutes; ARGS='--form full' 
 
 chaos-leases: install ## spend leases while their clients and the gateway are killed (ARGS='--client-kills 20': a short form)
 	@PYTHONPATH=tests $(BIN)/python -m faults.leases $(ARGS)
+
+cluster: install ## lose nodes of a RabbitMQ cluster and the primary of a PostgreSQL with failover (root; half an hour; ON=rabbitmq or postgresql)
+	@$(BIN)/faregate chaos --cluster $(or $(ON),all) $(ARGS)
 
 replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker and RabbitMQ: the same money as in one process
 	@FAREGATE_TEST_REPLAY_FILE=$(abspath $(or $(FILE),$(error FILE=… names no recorded trace))) \

@@ -68,6 +68,7 @@ _LONG = (
     "test_bench_compare.py::test_run_is_compared",
     "test_bench_process.py::test_the_hot_wallet_settles",
     "test_rolling_restart.py",
+    "faults/test_cluster.py",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[fastapi]",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[django]",
     "test_examples.py::test_the_commands_of_its_readme_do_what_it_says[celery]",

@@ -25,6 +25,8 @@ NOW = SystemClock().now()
 RANGE = Question(
     TimeRange((NOW - timedelta(days=60)).replace(hour=0, minute=0, second=0, microsecond=0), NOW + timedelta(days=1))
 )
+_MONTHS = TimeRange(Month.of(NOW - timedelta(days=20)).start, Month.of(NOW).end)
+"""Whole months that hold all events."""
 
 
 @pytest.fixture
@@ -120,15 +122,22 @@ async def test_without_a_directory_nothing_is_dropped(lab: Any, archive: EventAr
 
 
 async def test_an_answer_that_needs_archived_facts_reports_it(lab: Any, archive: EventArchive) -> None:
-    """Answers from sums do not change; those for one user, several filters, exact percentiles and statistics report omissions."""
+    """Answers from sums do not change; those for one user, several filters, exact percentiles and statistics report omissions, as
+    do the users of one value over a part of an archived month.
+    """
     await archive.archive()
 
     def asked(**filters: str) -> Question:
         return Question(RANGE.range, Filters(**filters))
 
-    sums = asked(service="chat")
-    kept = await lab.service.metrics(sums)
-    assert (kept.measures.facts, sums.omissions.archived_before, sums.omissions.note) == (399, None, None)
+    sums, whole = asked(), Question(_MONTHS, Filters(service="chat"))
+    parts, kept = await lab.service.breakdown(sums, "service"), await lab.service.metrics(whole)
+    assert (parts[0].measures.facts, sums.omissions.archived_before, sums.omissions.note) == (399, None, None)
+    assert (kept.unique_users, whole.omissions.archived_before) == (3, None)
+
+    partly = asked(service="chat")
+    assert (await lab.service.metrics(partly)).measures.facts == 399
+    assert partly.omissions.archived_before is not None
 
     one_user, exact, single = asked(user_id="u1"), asked(), asked()
     assert (await lab.service.metrics(one_user)).measures.facts == 0
@@ -142,7 +151,7 @@ async def test_an_answer_that_needs_archived_facts_reports_it(lab: Any, archive:
 async def test_the_reading_of_a_meter_does_not_change_when_its_events_are_archived(
     lab: Any, archive: EventArchive
 ) -> None:
-    """Sums, counts and users come from the rollups; the highest quantity reports omissions."""
+    """Sums, counts and users of whole months come from the rollups; the highest quantity reports omissions."""
     catalog, totals = lab.library.usage.meters(), lab.analytics.meter_totals()
     await lab.recorder.record(
         [{"id": f"m{n}", "user_id": f"u{n}", "meter": "seats", "quantity": n, "time": NOW} for n in range(1, 5)]
@@ -152,7 +161,7 @@ async def test_the_reading_of_a_meter_does_not_change_when_its_events_are_archiv
     for phase in range(2):
         for how in ("sum", "count", "unique"):
             await catalog.declare(Meter("seats", "seat", how))
-            read.setdefault(how, []).append(await totals.value(Question(RANGE.range), "seats"))
+            read.setdefault(how, []).append(await totals.value(Question(_MONTHS), "seats"))
         if phase == 0:
             await archive.archive()
     await catalog.declare(Meter("seats", "seat", "max"))

@@ -22,7 +22,7 @@ from faregate.analytics.values import Measures
 from faregate.core.errors import InvalidError
 
 NOW = datetime.now(UTC)
-TABLES = "usage_event, usage_event_key, usage_correction, usage_rollup, usage_active, usage_cube, usage_cube_active, usage_user"
+TABLES = "usage_event, usage_event_key, usage_correction, usage_rollup, usage_active, usage_user"
 STEPS = (
     "insert",
     "insert",

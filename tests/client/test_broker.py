@@ -12,6 +12,7 @@ from client.conftest import Line
 from faregate.client import CreditsClient, ModelUsage, Retry, SyncCreditsClient, UseResult
 from faregate.client.errors import UnavailableError
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, Broker
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 from support.apps import KEY, Gateway, open_gateway, running_worker, settings_for
 
 GPT = ModelUsage("gpt-4o", 1000, 100)
@@ -84,6 +85,20 @@ async def test_an_unroutable_message_is_not_reported_as_published(broker_url: st
     with pytest.raises(UnavailableError):
         await broker.publish("nothing", b"{}")
     await broker.aclose()
+
+
+async def test_a_dead_node_of_a_cluster_is_passed_over(broker_url: str) -> None:
+    nobody = f"amqp://guest:guest@127.0.0.1:{_dead_port()}/"
+    owner = RabbitTransport(broker_url)
+    await owner.open()  # makes the queues
+    for _ in range(4):  # the order is random
+        broker = Broker(f"{nobody},{broker_url}", timeout_seconds=5)
+        await broker.publish(SETTLE_MULTIMODEL_QUEUE, b"{}")
+        await broker.aclose()
+    depth = (await owner.backlog(SETTLE_MULTIMODEL_QUEUE)).depth
+    await owner.close()
+
+    assert depth == 4
 
 
 async def test_a_broker_is_used_again_after_its_outage(gateway: Gateway, broker_url: str) -> None:

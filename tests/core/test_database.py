@@ -200,6 +200,21 @@ async def test_a_connection_lost_at_the_first_statement_of_a_process_is_reported
     await database.close()
 
 
+async def test_a_connection_that_was_closed_while_idle_costs_no_call(database: Database, database_url: str) -> None:
+    async with database.transaction() as session:
+        ((pid,),) = await database.rows(session, "select pg_backend_pid()")
+        idle = await database.driver(session)
+    killer = await asyncpg.connect(database_url)
+    await killer.execute("select pg_terminate_backend($1)", pid)
+    await killer.close()
+    async with asyncio.timeout(10):
+        while not idle.is_closed():
+            await asyncio.sleep(0.01)
+
+    async with database.transaction() as session:
+        assert (await database.rows(session, "select pg_backend_pid()"))[0][0] != pid
+
+
 @pytest.mark.parametrize("change", [{"path": "/no_such_database"}, {"query": "sslmode=banana"}])
 async def test_a_refused_login_is_reported_with_the_setting(database_url: str, change: dict[str, str]) -> None:
     """Operators get one sentence with the cause; callers learn only that the database is unavailable."""

@@ -82,7 +82,7 @@ def _told(error: BaseException) -> str:
 
 def _run(order: dict[str, Any], report: int) -> None:
     random.seed(order["seed"])
-    configure_logging(style="json", level="error")
+    configure_logging(style="json", level=order.get("log_level", "error"))
     track_connections()
     controls.apply(order.get("control"))
 

@@ -506,8 +506,6 @@ PLANTED = {
     "alert_delivery": """
     insert into faregate.alert_delivery (alert_id, channel, next_at, last_error)
     select alert_id, 'log', now(), '{canary}' from faregate.quota_alert where level like '%quota_alert.'""",
-    "usage_user": """
-    insert into faregate.usage_user (service, grain, bucket, subject_id) select '{canary}', 2, now(), {subject}""",
     "feature_log": "update faregate.feature_log set usage_key = '{canary}' where subject_id = {subject}",
 }
 """Statements that write a text into the rows of a user, by table."""
@@ -515,7 +513,7 @@ PLANTED = {
 NUMBERS_ONLY = {
     *("subject", "organization", "grant_slice", "usage_event_key", "verified_head", "usage_rejection"),
     *("close_wallet", "close_grant", "grant_payment"),
-    *("usage_active", "usage_cube", "usage_cube_active", "usage_rollup"),
+    *("usage_active", "usage_rollup", "usage_user"),
 }
 """Tables that refer to people by number and otherwise hold only numbers and keys; the subject is checked separately."""
 

@@ -19,7 +19,6 @@ from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
 from faregate.analytics.question.filters import Filters, Question, TimeRange
-from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
 from faregate.analytics.rollups.repository import RollupRepository
@@ -79,7 +78,7 @@ async def ask_all(
     archived, subjects = ArchivedMonths(database), Subjects(database)
     raw = RawRepository(database, archived)
     rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
-    reader = FactReader(_facts(database, raw, columns), rollups, CubeRepository(database), subjects)
+    reader = FactReader(_facts(database, raw, columns), rollups, subjects)
     models = KnownModels(rollups)
     known = KnownMeters(database, meters, rollups)
     analytics = AnalyticsService(database, reader, subjects, models, known)

@@ -11,7 +11,6 @@ from faregate.analytics.answers.facts import FactReader
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
 from faregate.analytics.question.filters import Filters, Question, TimeRange
-from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
 from faregate.analytics.rollups.repository import RollupRepository
@@ -58,7 +57,7 @@ async def explore_all(database: Database, rounds: int) -> list[Explored]:
 def _explorer(database: Database) -> Explorer:
     archived, subjects = ArchivedMonths(database), Subjects(database)
     rollups = RollupRepository(database, archived)
-    reader = FactReader(RawRepository(database, archived), rollups, CubeRepository(database), subjects)
+    reader = FactReader(RawRepository(database, archived), rollups, subjects)
     meters = KnownMeters(database, MeterCatalog(database), rollups)
     return Explorer(database, reader, subjects, KnownModels(rollups), meters, _CLOCK)
 

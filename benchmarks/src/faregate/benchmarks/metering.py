@@ -27,7 +27,7 @@ from faregate.wire.money import PricingPolicy
 __all__ = ["MakeEvents", "copy_columns", "fill", "memory_mib", "recorder_of", "roll_up", "sizes_mb"]
 
 _CLOCK = SystemClock()
-_TABLES = ("usage_event", "usage_rollup", "usage_active", "usage_cube", "usage_cube_active", "usage_user")
+_TABLES = ("usage_event", "usage_rollup", "usage_active", "usage_user")
 """The facts, and the tables of sums."""
 
 MakeEvents = Callable[..., Iterator[list[dict[str, Any]]]]

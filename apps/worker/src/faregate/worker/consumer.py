@@ -21,7 +21,8 @@ __all__ = ["Consumer"]
 log = get_logger(__name__)
 
 _IDLE_SECONDS = 1.0
-_PAUSE_SECONDS_MAX = 30.0
+_PAUSE_SECONDS_MAX = 5.0
+"""Longest pause before the next attempt: what waits is settled soon after the engine is back, however long it was away."""
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 """The moment to report while the age of waiting messages is unknown: no hold may expire because of it."""
 

@@ -17,7 +17,6 @@ from faregate.analytics.exports.service import ExportService
 from faregate.analytics.facts.archived_months import ArchivedMonths
 from faregate.analytics.facts.repository import RawRepository
 from faregate.analytics.retention.archiving import EventArchive
-from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.job import Roller
 from faregate.analytics.rollups.known_meters import KnownMeters
 from faregate.analytics.rollups.known_models import KnownModels
@@ -48,14 +47,11 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     archived: providers.Provider[ArchivedMonths] = providers.Singleton(ArchivedMonths, database)
     raw: providers.Provider[RawRepository] = providers.Singleton(RawRepository, database, archived)
     rollups: providers.Provider[RollupRepository] = providers.Singleton(RollupRepository, database, archived)
-    cube: providers.Provider[CubeRepository] = providers.Singleton(CubeRepository, database)
     columnar = providers.Container(
         ColumnarContainer, settings=settings, database=database, subjects=subjects, archived=archived, raw=raw
     )
     copier = columnar.container.copier
-    facts: providers.Provider[FactReader] = providers.Singleton(
-        FactReader, columnar.container.facts, rollups, cube, subjects
-    )
+    facts: providers.Provider[FactReader] = providers.Singleton(FactReader, columnar.container.facts, rollups, subjects)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
     roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
     archive: providers.Provider[EventArchive] = providers.Singleton(

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Numeric, SmallInteger, Text, Uuid, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Numeric, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlmodel import Field
 
@@ -16,8 +16,6 @@ __all__ = [
     "RollupStateRow",
     "SavedViewRow",
     "UsageActiveRow",
-    "UsageCubeActiveRow",
-    "UsageCubeRow",
     "UsageRollupRow",
     "UsageUserRow",
 ]
@@ -51,10 +49,11 @@ class RollupStateRow(TableModel, table=True):
 
 
 class UsageRollupRow(TableModel, table=True):
-    """Sums by quarter-hour, hour, day and month (`grain` 0 to 3) for each value of each dimension alone.
+    """Sums by hour, day and month (`grain` 1 to 3) for each value of each dimension alone; of organisations, which may be many,
+    by day and month; of all facts together by quarter-hour (0), too.
 
     An empty `value` stands for facts without one; `detail` is the provider of a model. `bins` and `counts` are the
-    sketch of the latencies, in no order: of days and months, and of the hours of all facts together.
+    sketch of the latencies, in no order: of days, and of the hours and months of all facts together.
     """
 
     __table_args__: Any = (
@@ -79,12 +78,13 @@ class UsageRollupRow(TableModel, table=True):
     latency_count: int = Field(sa_column=_sum())
     unpriced: int = Field(sa_column=_sum())
     quantity: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
-    bins: list[int] = Field(sa_column=Column(ARRAY(SmallInteger), nullable=False, server_default=text("'{}'")))
-    counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
+    bins: list[int] | None = Field(sa_column=Column(ARRAY(SmallInteger)))
+    counts: list[int] | None = Field(sa_column=Column(ARRAY(BigInteger)))
 
 
 class UsageActiveRow(TableModel, table=True):
-    """Active subjects by quarter-hour, hour, day and month (`grain` 0 to 3): one bit for each subject, exact and fast to merge.
+    """Active subjects, of all facts by quarter-hour, hour, day and month (`grain` 0 to 3), of each value of each dimension by
+    month: one bit for each subject, exact and fast to merge.
 
     `chunk` is the subject's number divided by 2,048, the bit is the remainder.
     """
@@ -99,63 +99,11 @@ class UsageActiveRow(TableModel, table=True):
     users: Any = Field(sa_column=Column(BIT(CHUNK_BITS), nullable=False))
 
 
-class UsageCubeRow(TableModel, table=True):
-    """Sums by day for each combination of values: for questions with filters. Includes calls of models besides requests.
-
-    `bins`, `counts` and `call_counts` are the sketch of the latencies, of requests and of calls.
-    """
-
-    __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
-
-    day: date = Field(sa_column=Column(Date, primary_key=True))
-    cell: UUID = Field(sa_column=Column(Uuid, primary_key=True))
-    service: str = Field(sa_column=Column(Text, nullable=False))
-    model: str | None = Field(sa_column=Column(Text))
-    provider: str | None = Field(sa_column=Column(Text))
-    feature: str | None = Field(sa_column=Column(Text))
-    organization: int | None = Field(sa_column=Column(BigInteger))
-    country: str | None = Field(sa_column=Column(Text))
-    device: str | None = Field(sa_column=Column(Text))
-    status: str | None = Field(sa_column=Column(Text))
-    meter: str | None = Field(sa_column=Column(Text))
-    facts: int = Field(sa_column=_sum())
-    requests: int = Field(sa_column=_sum())
-    errors: int = Field(sa_column=_sum())
-    calls: int = Field(sa_column=_sum())
-    call_errors: int = Field(sa_column=_sum())
-    input_tokens: int = Field(sa_column=_sum())
-    output_tokens: int = Field(sa_column=_sum())
-    credits: int = Field(sa_column=_sum())
-    charged: int = Field(sa_column=_sum())
-    cost: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
-    latency_sum: int = Field(sa_column=_sum())
-    latency_count: int = Field(sa_column=_sum())
-    unpriced: int = Field(sa_column=_sum())
-    call_latency_sum: int = Field(sa_column=_sum())
-    call_latency_count: int = Field(sa_column=_sum())
-    quantity: Decimal = Field(sa_column=Column(Numeric, nullable=False, server_default=text("0")))
-    bins: list[int] = Field(sa_column=Column(ARRAY(SmallInteger), nullable=False, server_default=text("'{}'")))
-    counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
-    call_counts: list[int] = Field(sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'")))
-
-
-class UsageCubeActiveRow(TableModel, table=True):
-    """Active subjects of a cell of the cube, as in `UsageActive`."""
-
-    __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
-
-    day: date = Field(sa_column=Column(Date, primary_key=True))
-    cell: UUID = Field(sa_column=Column(Uuid, primary_key=True))
-    chunk: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    users: Any = Field(sa_column=Column(BIT(CHUNK_BITS), nullable=False))
-
-
 class UsageUserRow(TableModel, table=True):
-    """Sums by day, month and week (`grain` 2 to 4) for each user: over all (an empty `service`), and by service."""
+    """Sums by day, month and week (`grain` 2 to 4) for each user."""
 
     __table_args__: Any = ({"postgresql_with": _OFTEN_UPDATED},)
 
-    service: str = Field(sa_column=_key_text())
     grain: int = Field(sa_column=_key_number())
     bucket: date = Field(sa_column=Column(Date, primary_key=True))
     subject_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))

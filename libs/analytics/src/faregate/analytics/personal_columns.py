@@ -6,7 +6,6 @@ from faregate.core.personal_columns import ENUM, ERASED, NAME, OURS
 
 __all__ = ["ANALYTICS_COLUMNS"]
 
-_CUBE = ("service", "model", "provider", "feature", "country", "device", "status", "meter")
 
 ANALYTICS_COLUMNS: Mapping[str, str] = {
     "alert_delivery.channel": ENUM,
@@ -89,8 +88,6 @@ ANALYTICS_COLUMNS: Mapping[str, str] = {
     "segment_rule.name": NAME,
     "segment_rule.conditions": OURS,
     "usage_active.value": NAME,
-    **{f"usage_cube.{name}": NAME for name in _CUBE},
     "usage_rollup.value": NAME,
     "usage_rollup.detail": NAME,
-    "usage_user.service": NAME,
 }

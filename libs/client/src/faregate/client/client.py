@@ -61,7 +61,8 @@ class CreditsClient:
         base_url: the address of the gateway, such as `https://credits.example.com`.
         api_key: a server key with the scope `credits:process` (`usage:write` for `record_usage` and `record_events`,
             `wallets:read` for `balance`, `logs:write` for logs).
-        broker_url: `amqp(s)://…`; with it, `settle_via_queue` publishes (needs `pip install aiormq`).
+        broker_url: `amqp(s)://…`, or several, separated by commas, for the nodes of a cluster; with it, `settle_via_queue`
+            publishes (needs `pip install aiormq`).
         spool_dir: the directory for settlements while the gateway is unavailable, and for the journals of leases; None keeps
             them in memory.
         outage: the outage policies of features, by feature. For a feature that is not named, the policy applies that the

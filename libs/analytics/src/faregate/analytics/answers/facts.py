@@ -12,9 +12,15 @@ from faregate.analytics.facts.repository import Group, RawRepository
 from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.question.calendar import Unit, periods_of
 from faregate.analytics.question.coverage import Coverage, cover, cover_periods
-from faregate.analytics.question.dimensions import DIMENSION_OF, Dimension, Grain
+from faregate.analytics.question.dimensions import (
+    DIMENSION_OF,
+    Dimension,
+    Grain,
+    active_grains,
+    sketch_grains,
+    sum_grains,
+)
 from faregate.analytics.question.filters import Question
-from faregate.analytics.rollups.cube_repository import CubeRepository
 from faregate.analytics.rollups.percentiles import bin_of, bin_value, percentile
 from faregate.analytics.rollups.repository import RollupRepository, Values
 from faregate.analytics.values import Freshness, Measures
@@ -28,10 +34,6 @@ K = TypeVar("K")
 _Kept = tuple[Dimension, Values | None]
 """A dimension whose sums are kept, and the values asked for; None stands for all values."""
 
-_ALL = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
-_FROM_HOUR = _ALL[1:]
-_FROM_DAY = _ALL[2:]
-_DAYS = (Grain.DAY,)
 _OF_USERS = (Grain.DAY, Grain.WEEK, Grain.MONTH)
 _NO_VALUE = ("",)
 _WORDS = {"success", "error"}
@@ -40,14 +42,13 @@ _WORDS = {"success", "error"}
 class FactReader:
     """Reads in the caller's transaction, which is REPEATABLE READ: all parts of an answer are from one snapshot.
 
-    Sums are kept for each single dimension (any number of periods, percentiles, users), for all combinations by day, and
-    for users by day; what they do not cover is read from the facts, which is exact and slower.
+    Sums are kept for each dimension alone and for each user; they answer questions without a filter and with one. What they
+    do not cover is read from the facts: all of a question with several filters, or the rest of one that they cover.
     """
 
-    def __init__(self, raw: RawRepository, rollups: RollupRepository, cube: CubeRepository, subjects: Subjects) -> None:
+    def __init__(self, raw: RawRepository, rollups: RollupRepository, subjects: Subjects) -> None:
         self._raw = raw
         self._rollups = rollups
-        self._cube = cube
         self._subjects = subjects
 
     async def freshness(self, session: AsyncSession) -> Freshness:
@@ -58,11 +59,10 @@ class FactReader:
         self, session: AsyncSession, question: Question, percents: Sequence[int], *, exact: bool = False
     ) -> tuple[Measures, int, list[Decimal | None]]:
         """Return sums, unique users and percentiles of the latencies (at most 1 % off, or `exact` on demand)."""
-        if exact or not _in_cells(question) or cover(question.range, _DAYS) is None:
-            await self._rollups.state(session)
+        kept = await self._kept(session, question)
+        if exact or kept is None or cover(question.range, sketch_grains(kept[0])) is None:
             measures, counts, active = await self._raw.overview(session, question)
             return measures, active, _exactly(counts, percents)
-        kept = await self._kept(session, question)
         found = await self._measures(session, question, (), kept)
         unique = await self._unique_users(session, question, None, kept)
         near = await self._percentiles(session, question, percents, kept)
@@ -85,15 +85,12 @@ class FactReader:
     async def _measures(
         self, session: AsyncSession, question: Question, by: Sequence[str], alone: _Kept | None
     ) -> Mapping[Group, Measures]:
-        coverage = cover(question.range, _ALL if alone else _DAYS)
-        if coverage is None or (alone is None and not _in_cells(question)):
+        coverage = cover(question.range, sum_grains(alone[0])) if alone is not None else None
+        if alone is None or coverage is None:
             return _standing(await self._raw.measures(session, question, by))
         rest = await self._rest(session, question, coverage)
-        if alone is not None:
-            kept = await self._rollups.totals(session, coverage, *alone)
-        else:
-            kept = await self._cube.cells(session, coverage, question.filters, by)
-        if alone is not None and alone[0] is Dimension.ORGANIZATION and by:
+        kept = await self._rollups.totals(session, coverage, *alone)
+        if alone[0] is Dimension.ORGANIZATION and by:
             kept = {(key[0] and int(key[0]),): sums for key, sums in kept.items()}
         return _standing(kept if rest.empty else _united(kept, await self._raw.measures(session, question, by, rest)))
 
@@ -102,7 +99,7 @@ class FactReader:
     ) -> Mapping[datetime, tuple[Measures, int]]:
         """Return sums and unique users by period in the question's time zone; empty periods are left out."""
         kept = await self._kept(session, question)
-        if self._series_coverage(question, unit, kept) is None:
+        if _series_coverage(question, unit, kept) is None:
             return await self._raw.points(session, question, unit)
         found = await self._series(session, question, unit, kept)
         unique = await self._unique_users(session, question, unit, kept)
@@ -117,14 +114,11 @@ class FactReader:
     async def _series(
         self, session: AsyncSession, question: Question, unit: Unit, alone: _Kept | None
     ) -> Mapping[datetime, Measures]:
-        coverage = self._series_coverage(question, unit, alone)
-        if coverage is None:
+        coverage = _series_coverage(question, unit, alone)
+        if alone is None or coverage is None:
             return await self._raw.series(session, question, unit)
         rest, periods = await self._rest(session, question, coverage), periods_of(question.range, unit)
-        if alone is None:
-            kept = await self._cube.series(session, coverage, question.filters, periods)
-        else:
-            kept = await self._rollups.series(session, coverage, alone[0], alone[1] or _NO_VALUE, periods)
+        kept = await self._rollups.series(session, coverage, alone[0], alone[1] or _NO_VALUE, periods)
         return kept if rest.empty else _united(kept, await self._raw.series(session, question, unit, rest))
 
     async def series_by(
@@ -132,14 +126,11 @@ class FactReader:
     ) -> Mapping[Group, Mapping[datetime, Measures]]:
         """Return the sums by the values of the dimensions `by`, each by period; empty periods are left out."""
         alone = await self._kept(session, question, by)
-        coverage = self._series_coverage(question, unit, alone)
-        if coverage is None:
+        coverage = _series_coverage(question, unit, alone)
+        if alone is None or coverage is None:
             return await self._raw.series_by(session, question, by, unit)
         rest, periods = await self._rest(session, question, coverage), periods_of(question.range, unit)
-        if alone is None:
-            kept = await self._cube.series_by(session, coverage, question.filters, by, periods)
-        else:
-            kept = await self._rollups.series_by(session, coverage, alone[0], periods)
+        kept = await self._rollups.series_by(session, coverage, alone[0], periods)
         if rest.empty:
             return kept
         late = await self._raw.series_by(session, question, by, unit, rest)
@@ -158,7 +149,7 @@ class FactReader:
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order`; their last activity may be a fact that was voided."""
         coverage = cover(question.range, _OF_USERS)
-        if coverage is None or set(question.filters.given) - {"service"}:
+        if coverage is None or question.filters.given:
             await self._rollups.state(session)
             return await self._raw.users(session, question, order, limit)
         rest = await self._rest(session, question, coverage)
@@ -186,15 +177,11 @@ class FactReader:
 
     async def _sketch(self, session: AsyncSession, question: Question, alone: _Kept | None) -> dict[int, int] | None:
         """Return the bins of the latencies; None if only the facts can answer."""
-        total = alone is not None and alone[0] is Dimension.TOTAL
-        coverage = cover(question.range, _FROM_HOUR if total else _FROM_DAY if alone else _DAYS)
-        if coverage is None or (alone is None and not _in_cells(question)):
+        coverage = cover(question.range, sketch_grains(alone[0])) if alone is not None else None
+        if alone is None or coverage is None:
             return None
         rest = await self._rest(session, question, coverage)
-        if alone is None:
-            bins = await self._cube.sketch(session, coverage, question.filters)
-        else:
-            bins = await self._rollups.sketch(session, coverage, alone[0], alone[1] or _NO_VALUE)
+        bins = await self._rollups.sketch(session, coverage, alone[0], alone[1] or _NO_VALUE)
         late = {} if rest.empty else _binned(await self._raw.latencies(session, question, rest))
         return {number: bins.get(number, 0) + late.get(number, 0) for number in {*bins, *late}}
 
@@ -207,17 +194,13 @@ class FactReader:
     async def _unique_users(
         self, session: AsyncSession, question: Question, unit: Unit | None, alone: _Kept | None
     ) -> Mapping[datetime | None, int]:
-        coverage = self._series_coverage(question, unit, alone)
-        if coverage is None:
-            return _counted(await self._raw.active(session, question, unit))
+        coverage = _active_coverage(question, unit, alone)
+        if alone is None or coverage is None:
+            return await self._raw.active_counts(session, question, unit)
         rest = await self._rest(session, question, coverage)
         late = {} if rest.empty else await self._raw.active(session, question, unit, rest)
         if any(facts <= 0 for users in late.values() for facts in users.values()):
-            return _counted(await self._raw.active(session, question, unit))  # a correction that is not rolled up yet
-        if alone is None:
-            periods = periods_of(question.range, unit) if unit is not None else ()
-            bits = await self._cube.active(session, coverage, question.filters, periods)
-            return {period: _bits_with(bits.get(period, {}), late.get(period, ())) for period in {*bits, *late}}
+            return await self._raw.active_counts(session, question, unit)  # a correction that is not rolled up yet
         dimension, values = alone[0], alone[1] or _NO_VALUE
         if unit is None:
             return {
@@ -232,13 +215,6 @@ class FactReader:
             counts |= {period: _bits_with(kept.get(period, {}), late[period]) for period in changed}
         return counts
 
-    def _series_coverage(self, question: Question, unit: Unit | None, alone: _Kept | None) -> Coverage | None:
-        """Return buckets that cover the range, each within one period; None if only the facts can answer."""
-        if alone is None and not _in_cells(question):
-            return None
-        grains = _ALL if alone is not None else _DAYS
-        return cover(question.range, grains) if unit is None else cover_periods(question.range, unit, grains)
-
     async def _kept(self, session: AsyncSession, question: Question, by: Sequence[str] = ()) -> _Kept | None:
         """Return the one dimension that a question is about; None if it is about a combination, or its sums are not kept."""
         await self._rollups.state(session)  # this also sets the planner options of the session
@@ -247,9 +223,11 @@ class FactReader:
             return (DIMENSION_OF[by[0]], None) if by else (Dimension.TOTAL, _NO_VALUE)
         if not given and tuple(by) == ("model", "provider"):
             return Dimension.MODEL, None
-        if len(given) != 1 or by or not _in_cells(question):
+        if len(given) != 1 or by:
             return None
         ((name, value),) = given.items()
+        if name == "user_id" or (name == "status" and value not in _WORDS):
+            return None
         if name == "organization_id":
             owner = organization_owner_id(value)
             found = (await self._subjects.find(session, [owner])).get(owner)
@@ -264,10 +242,24 @@ class FactReader:
         return Rest(start, end, state.tail, state.from_tx, state.open_txs)
 
 
-def _in_cells(question: Question) -> bool:
-    """Tell whether sums are kept for the filters."""
-    filters = question.filters
-    return filters.user_id is None and (filters.status is None or filters.status in _WORDS)
+def _series_coverage(question: Question, unit: Unit, alone: _Kept | None) -> Coverage | None:
+    """Return buckets of sums that cover the range, each within one period; None if only the facts can answer."""
+    return _coverage(question, unit, sum_grains(alone[0])) if alone is not None else None
+
+
+def _active_coverage(question: Question, unit: Unit | None, alone: _Kept | None) -> Coverage | None:
+    """Return buckets of active users; those of one value, which are months, must be the whole range: else the facts have to be
+    read anyway, and all of them are read faster than their two ends.
+    """
+    if alone is None:
+        return None
+    found = _coverage(question, unit, active_grains(alone[0]))
+    whole = found is not None and found.start <= question.range.start and question.range.end <= found.end
+    return found if whole or alone[0] is Dimension.TOTAL else None
+
+
+def _coverage(question: Question, unit: Unit | None, grains: tuple[Grain, ...]) -> Coverage | None:
+    return cover(question.range, grains) if unit is None else cover_periods(question.range, unit, grains)
 
 
 def _united(kept: Mapping[K, Measures], rest: Mapping[K, Measures]) -> dict[K, Measures]:
@@ -276,10 +268,6 @@ def _united(kept: Mapping[K, Measures], rest: Mapping[K, Measures]) -> dict[K, M
 
 def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
     return {key: measures for key, measures in found.items() if not measures.empty}
-
-
-def _counted(found: Mapping[datetime | None, Mapping[int, int]]) -> dict[datetime | None, int]:
-    return {period: sum(1 for facts in users.values() if facts > 0) for period, users in found.items()}
 
 
 def _binned(counts: Mapping[int, int]) -> dict[int, int]:

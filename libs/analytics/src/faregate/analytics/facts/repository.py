@@ -223,6 +223,20 @@ class RawRepository:
             found.setdefault(period, {})[row.subject_id] = row.facts
         return found
 
+    async def active_counts(
+        self, session: AsyncSession, question: Question, unit: Unit | None = None
+    ) -> dict[datetime | None, int]:
+        """Return, by period or for the whole range, the number of subjects with valid facts."""
+        periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
+        sql = f"""
+        select period, count(*) as number from (
+          select {period_sql("e.time") if periods else "0"} as period from faregate.usage_event e
+          where {conditions(question.filters)} group by 1, e.subject_id having sum(e.sign) > 0
+        ) a group by 1
+        """  # noqa: S608
+        rows = await self._rows(session, sql, question, None, **({"periods": periods} if periods else {}))
+        return {periods[int(row.period) - 1] if periods else None: row.number for row in rows}
+
     async def _rows(
         self, session: AsyncSession, sql: str, question: Question, rest: Rest | None, **more: Any
     ) -> Sequence[Any]:

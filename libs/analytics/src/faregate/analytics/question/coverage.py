@@ -33,6 +33,14 @@ class Coverage:
     start: datetime
     end: datetime
 
+    def buckets_from(self, periods: Sequence[datetime]) -> bool:
+        """Whether each of these consecutive periods is one bucket, from the period's start on."""
+        if len(self.pieces) != 1 or self.pieces[0].start != periods[0]:
+            return False
+        grain = self.pieces[0].grain
+        ends = (next_after(grain, period.astimezone(UTC)) for period in periods)
+        return all(end == following for end, following in zip(ends, [*periods[1:], self.end], strict=True))
+
 
 def cover(span: TimeRange, grains: Sequence[Grain]) -> Coverage | None:
     """Return the buckets of `grains` (finest first) that cover as much of `span` as possible; None if none fits."""

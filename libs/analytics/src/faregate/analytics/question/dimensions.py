@@ -3,7 +3,16 @@
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-__all__ = ["DIMENSION_OF", "Dimension", "Grain", "floor_to", "next_after"]
+__all__ = [
+    "DIMENSION_OF",
+    "Dimension",
+    "Grain",
+    "active_grains",
+    "floor_to",
+    "next_after",
+    "sketch_grains",
+    "sum_grains",
+]
 
 
 class Dimension(IntEnum):
@@ -47,6 +56,25 @@ class Grain(IntEnum):
     DAY = 2
     MONTH = 3
     WEEK = 4
+
+
+_FROM_QUARTER = (Grain.QUARTER, Grain.HOUR, Grain.DAY, Grain.MONTH)
+_FROM_HOUR, _FROM_DAY, _DAYS, _MONTHS = _FROM_QUARTER[1:], _FROM_QUARTER[2:], _FROM_QUARTER[2:3], _FROM_QUARTER[3:]
+
+
+def sum_grains(dimension: Dimension) -> tuple[Grain, ...]:
+    """Return the lengths of buckets, the shortest first, by which sums are kept; organisations may be many."""
+    return {Dimension.TOTAL: _FROM_QUARTER, Dimension.ORGANIZATION: _FROM_DAY}.get(dimension, _FROM_HOUR)
+
+
+def sketch_grains(dimension: Dimension) -> tuple[Grain, ...]:
+    """Return the lengths of buckets, the shortest first, by which latencies are kept."""
+    return _FROM_HOUR if dimension is Dimension.TOTAL else _DAYS
+
+
+def active_grains(dimension: Dimension) -> tuple[Grain, ...]:
+    """Return the lengths of buckets, the shortest first, by which active users are kept."""
+    return _FROM_QUARTER if dimension is Dimension.TOTAL else _MONTHS
 
 
 def floor_to(grain: Grain, moment: datetime) -> datetime:

@@ -35,9 +35,9 @@ ANALYTICS_EXPORTS = {
     """,
     "usage_user": """
     select to_json(t)::text from (
-      select service, grain, bucket, facts, requests, errors, input_tokens, output_tokens, credits / 1000000.0 as credits,
+      select grain, bucket, facts, requests, errors, input_tokens, output_tokens, credits / 1000000.0 as credits,
         charged / 1000000.0 as charged, cost, last_at
-      from faregate.usage_user where subject_id = :subject order by service, grain, bucket) t
+      from faregate.usage_user where subject_id = :subject order by grain, bucket) t
     """,
     "saved_view": """
     select to_json(t)::text from (

@@ -6,8 +6,8 @@ of the host that stays open for an hour delays only its own facts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,13 +23,19 @@ log = get_logger(__name__)
 
 BATCH_FACTS = 200_000
 
+Waiting = tuple[int, int]
+"""A transaction, and how many facts it wrote."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """The result of one run: the number of added facts, and whether more are waiting."""
+    """The result of one run: the number of added facts, whether more are waiting, and how many each transaction wrote, as far as
+    it was read.
+    """
 
     facts: int
     more: bool
+    waiting: Sequence["Waiting"] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,10 @@ class Roller:
     async def run(self) -> int:
         """Add all committed facts; return their number."""
         added = 0
+        waiting: Sequence[Waiting] = ()
         while True:
-            rolled = await self._database.run(self._run)
-            added += rolled.facts
+            rolled = await self._database.run(partial(self._run, waiting=waiting))
+            added, waiting = added + rolled.facts, rolled.waiting
             if not rolled.more:
                 if added:
                     log.info("facts_rolled_up", facts=added)
@@ -67,7 +74,7 @@ class Roller:
         await self._database.run(self._clear)
         return await self.run()
 
-    async def _run(self, session: AsyncSession) -> Rolled:
+    async def _run(self, session: AsyncSession, waiting: Sequence[Waiting] = ()) -> Rolled:
         await self._database.rows(session, PREPARE)
         await self._database.rows(session, LOCK)
         state = (await self._database.rows(session, STATE))[0]
@@ -75,23 +82,32 @@ class Roller:
             await self._adopt(session, state.snapshot_max)
             return Rolled(0, more=True)
         old = RollupSnapshot(state.from_tx, tuple(state.open_txs))
-        waiting = await self._waiting(session, old)
-        if not waiting:
-            return Rolled(0, more=False)
-        return await self._add(session, old, self._target(state, old, waiting))
+        cut = self._cut(waiting, old, state.snapshot_min)
+        if cut is None:
+            waiting = await self._waiting(session, old)
+            if not waiting:
+                return Rolled(0, more=False)
+            cut = self._cut(waiting, old, state.snapshot_min)
+        now = RollupSnapshot(state.snapshot_max, tuple(state.in_progress))
+        rolled = await self._add(session, old, now if cut is None else RollupSnapshot(cut))
+        return replace(rolled, waiting=waiting)
 
-    async def _waiting(self, session: AsyncSession, old: RollupSnapshot) -> Sequence[tuple[int, int]]:
+    async def _waiting(self, session: AsyncSession, old: RollupSnapshot) -> Sequence[Waiting]:
+        """Count the facts that are not in the sums; this reads all of them, so that it is not done for each batch."""
         rows = await self._database.rows(session, WAITING, from_tx=old.from_tx, open_txs=list(old.open_txs))
         return [(row.tx, row.facts) for row in rows]
 
-    def _target(self, state: Any, old: RollupSnapshot, waiting: Sequence[tuple[int, int]]) -> RollupSnapshot:
-        """Return the snapshot to roll up to: now or, with many new facts, a transaction before which all are finished."""
+    def _cut(self, waiting: Sequence[Waiting], old: RollupSnapshot, snapshot_min: int) -> int | None:
+        """Return a transaction before which all are finished and enough facts are waiting; None if there is none.
+
+        Where this is right does not depend on `waiting`, which may be older than the snapshot: it decides only on the size.
+        """
         total = 0
         for tx, facts in waiting:
-            if total >= self._batch_facts and old.from_tx < tx <= state.snapshot_min:
-                return RollupSnapshot(tx)
-            total += facts
-        return RollupSnapshot(state.snapshot_max, tuple(state.in_progress))
+            if total >= self._batch_facts and old.from_tx < tx <= snapshot_min:
+                return tx
+            total += facts if tx >= old.from_tx or tx in old.open_txs else 0
+        return None
 
     async def _add(self, session: AsyncSession, old: RollupSnapshot, new: RollupSnapshot) -> Rolled:
         span = {

@@ -1,7 +1,7 @@
 """SQL of repairs and rebuilds of rollups."""
 
 from faregate.analytics.models import CHUNK_BITS
-from faregate.analytics.rollups.sql import CELL, MASK, NEW, STATUS, USER_SUMS, united
+from faregate.analytics.rollups.sql import MASK, NEW, STATUS, USER_SUMS, united
 
 __all__ = ["CLEAR", "REPAIR"]
 
@@ -26,7 +26,7 @@ with gone as (
     (2, date_trunc('day', e.time, 'UTC'), date_trunc('day', e.time, 'UTC') + interval '1 day'),
     (3, date_trunc('month', e.time, 'UTC'), date_trunc('month', e.time, 'UTC') + interval '1 month'))
     as g (grain, bucket, until)
-  where e.sign < 0 and d.value is not null and {NEW}
+  where e.sign < 0 and d.value is not null and (d.dimension = 0 or g.grain = 3) and {NEW}
 ), dead as (
   select gone.* from gone where not exists (
     select 1 from faregate.usage_event e
@@ -46,42 +46,21 @@ from (
 where a.dimension = m.dimension and a.value = m.value and a.grain = m.grain and a.bucket = m.bucket and a.chunk = m.chunk
 """  # noqa: S608
 
-_REPAIR_CELLS = f"""
-with gone as (
-  select distinct e.subject_id, date_trunc('day', e.time, 'UTC') as start, {CELL} as cell
-  from faregate.usage_event e where e.sign < 0 and {NEW}
-), dead as (
-  select gone.* from gone where not exists (
-    select 1 from faregate.usage_event e
-    where e.subject_id = gone.subject_id and e.time >= gone.start and e.time < gone.start + interval '1 day'
-      and (e.tx < :next_tx and not e.tx = any(cast(:next_open as bigint[]))) and {CELL} = gone.cell
-    having sum(e.sign) > 0)
-)
-update faregate.usage_cube_active a set users = a.users & ~m.mask
-from (
-  select (start at time zone 'UTC')::date as day, cell, subject_id / {CHUNK_BITS} as chunk, bit_or({MASK}) as mask
-  from dead group by 1, 2, 3
-) m
-where a.day = m.day and a.cell = m.cell and a.chunk = m.chunk
-"""  # noqa: S608
-
-REPAIR = (_REPAIR_ACTIVE, _REPAIR_CELLS)
+REPAIR = (_REPAIR_ACTIVE,)
 """Activity cannot be subtracted: for subjects with voided facts it is read again, in the buckets of those facts."""
 
 CLEAR = (
     "delete from faregate.usage_rollup where bucket >= :since",
     "delete from faregate.usage_active where bucket >= :since",
-    "delete from faregate.usage_cube where day >= cast(:since as timestamptz)",
-    "delete from faregate.usage_cube_active where day >= cast(:since as timestamptz)",
     "delete from faregate.usage_user where bucket >= cast(:since as timestamptz)",
     "delete from faregate.usage_user where grain = 4 and bucket >= date_trunc('week', cast(:since as timestamptz))",
     f"""
-    insert into faregate.usage_user (service, grain, bucket, subject_id, last_at, {", ".join(USER_SUMS)})
-    select service, 4, date_trunc('week', cast(:since as timestamptz))::date, subject_id, max(last_at),
+    insert into faregate.usage_user (grain, bucket, subject_id, last_at, {", ".join(USER_SUMS)})
+    select 4, date_trunc('week', cast(:since as timestamptz))::date, subject_id, max(last_at),
       {united(USER_SUMS)}
     from faregate.usage_user
     where grain = 2 and bucket >= date_trunc('week', cast(:since as timestamptz)) and bucket < cast(:since as timestamptz)
-    group by service, subject_id
+    group by subject_id
     """,  # noqa: S608  the week that begins in an archived month
     "update faregate.rollup_state set from_tx = 0, open_txs = '{}', facts = 0 where state_id = 1",
 )

@@ -237,10 +237,18 @@ class RollupRepository:
         periods: Sequence[datetime],
     ) -> dict[datetime, int]:
         """Return the number of active users in each period, given by the period starts."""
+        given = {**_given(dimension, values), **_pieces(coverage)}
+        if len(values) == 1 and coverage.buckets_from(periods):
+            sql = f"""
+            select r.bucket as start, sum(bit_count(r.users))::bigint as number
+            from {_buckets("usage_active", _of(values))} group by 1
+            """  # noqa: S608
+            rows = await self._database.rows(session, sql, **given)
+            starts = {period.timestamp(): period for period in periods}
+            return {starts[row.start.timestamp()]: row.number for row in rows}
         active = _active(_PERIOD, "true", values)
         sql = f"select period, sum(bit_count(users))::bigint as number from ({active}) a group by 1"  # noqa: S608
-        given = {**_given(dimension, values), "periods": periods}
-        rows = await self._database.rows(session, sql, **given, **_pieces(coverage))
+        rows = await self._database.rows(session, sql, **given, periods=periods)
         return {periods[row.period - 1]: row.number for row in rows}
 
     async def users(
@@ -248,10 +256,8 @@ class RollupRepository:
     ) -> list[tuple[int, Measures, datetime]]:
         """Return the users with the most of `order` (an expression over sums), including the facts of the rest."""
         names = ", ".join(_USER_SUMS)
-        kept = _buckets("usage_user", "b.service = :in_service", "date")
-        of_ranked = _buckets(
-            "usage_user", "b.service = :in_service and b.subject_id = any(array(table ranked))", "date"
-        )
+        kept = _buckets("usage_user", "true", "date")
+        of_ranked = _buckets("usage_user", "b.subject_id = any(array(table ranked))", "date")
         sql = f"""
         with of_rest as materialized (
           select e.subject_id, max(e.time) filter (where e.sign > 0) as last_at, {measures_sql(models=False)}
@@ -270,14 +276,7 @@ class RollupRepository:
         ) s group by subject_id) t order by {order} desc, subject_id
         """  # noqa: S608
         await self._archived.note(session, question, rest)
-        rows = await self._database.rows(
-            session,
-            sql,
-            in_service=question.filters.service or "",
-            limit=limit,
-            **_pieces(coverage),
-            **parameters(question, rest),
-        )
+        rows = await self._database.rows(session, sql, limit=limit, **_pieces(coverage), **parameters(question, rest))
         return [(row.subject_id, measures_of(row, 2), row.last_at) for row in rows]
 
 

@@ -5,6 +5,7 @@ They name the server's address without its password. Commands, servers and the l
 
 import socket
 import ssl
+from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -18,7 +19,15 @@ from faregate.core.errors import (
     ReadOnlyServerError,
 )
 
-__all__ = ["OLDEST_MAJOR", "connection_error", "lost_connection", "printable_url", "takes_no_writes", "too_old"]
+__all__ = [
+    "OLDEST_MAJOR",
+    "connection_error",
+    "lost_connection",
+    "no_server",
+    "printable_url",
+    "takes_no_writes",
+    "too_old",
+]
 
 OLDEST_MAJOR = 15
 """The oldest PostgreSQL that Faregate supports."""
@@ -83,6 +92,27 @@ def lost_connection(error: BaseException, url: str) -> DatabaseUnavailableError:
         origin = getattr(error, "orig", None) or error
         why, fix = _PASSING.get(getattr(origin, "sqlstate", None) or "", _LOST)
     return DatabaseUnavailableError(f"{printable_url(url)}: {_filled(why, url)}", fix)
+
+
+def no_server(failures: Mapping[str, BaseException], url: str) -> DatabaseUnavailableError:
+    """Return the error for several servers of which none can be used; `failures` is what each of their URLs raised."""
+    reasons = [f"{_place(server)}: {_why_not(error, server)}" for server, error in failures.items()]
+    return DatabaseUnavailableError(
+        f"{printable_url(url)}: no server accepts connections ({'; '.join(reasons)})",
+        f"try again in a moment; a failover takes some seconds. If it lasts, start a primary, or correct {_SETTING}",
+    )
+
+
+def _place(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2] or _option(url, "host")
+
+
+def _why_not(error: BaseException, url: str) -> str:
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return f"it is not {_option(url, 'target_session_attrs')}"
+    if isinstance(error, asyncpg.PostgresError):
+        return _PASSING.get(error.sqlstate or "", _LOST)[0]
+    return _network_problem(error, url)[0]
 
 
 def too_old(major: int, url: str) -> DatabaseRefusedError:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, runtime
 from weakref import WeakSet
 
 import asyncpg
-from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy import CursorResult, TextClause, event, text
 from sqlalchemy.dialects import registry
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -28,8 +28,11 @@ from faregate.core.db.connection_errors import (
     takes_no_writes,
     too_old,
 )
+from faregate.core.db.guarded_commits import GuardedConnection
 from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
 from faregate.core.db.schema import SCHEMA
+from faregate.core.db.server_watch import ServerWatch
+from faregate.core.db.servers import Servers
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
@@ -54,6 +57,8 @@ _CLOSING_SECONDS = 5
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
+_CONNECTION_ERRORS = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last: the server has said why it ends the connection, and the driver has not closed it yet."""
 _EAGER = "faregate"
 _READ_ONLY_STATE = "25006"
 _POSITION = """
@@ -148,6 +153,8 @@ class Database:
         self._engine: AsyncEngine | None = None
         self._variants: dict[tuple[str, bool], AsyncEngine] = {}
         self._pooled: WeakSet[asyncpg.Connection[asyncpg.Record]] = WeakSet()
+        self._servers: dict[str, Servers] = {}
+        self._watch = ServerWatch(_answering)
         self._session_settings = {
             "application_name": "faregate",
             "timezone": "UTC",
@@ -195,6 +202,7 @@ class Database:
             json_serializer=_json_text,
             json_deserializer=exact_json.loads,
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     async def check(self) -> None:
         """Connect once; the connection stays in the pool.
@@ -217,6 +225,7 @@ class Database:
             await self.replica.close()
         if engine is not None:
             self._variants.clear()
+            await self._watch.close()
             await _transactions_ended(cast("AsyncAdaptedQueuePool", engine.pool))
             await engine.dispose()
             for connection in list(self._pooled):
@@ -243,8 +252,12 @@ class Database:
             return
         if isolation != "READ COMMITTED" or read_only:
             engine = self._variant(isolation, read_only)
-        with self.losses_reported(read_only=read_only):
-            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        with self.losses_reported(read_only=read_only), self._watch.during_transaction():
+            async with (
+                AsyncSession(engine, expire_on_commit=False) as session,
+                session.begin(),
+                self._leaving_standbys(session, read_only=read_only),
+            ):
                 yield session
 
     @asynccontextmanager
@@ -279,6 +292,10 @@ class Database:
 
     async def position(self) -> int:
         """Return how far the write-ahead log reached when this was called, in bytes; 0 on a standby, which writes none."""
+        with self._watch.during_transaction():
+            return await self._position()
+
+    async def _position(self) -> int:
         async with self._require_engine().connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             try:
@@ -338,7 +355,7 @@ class Database:
         """
         try:
             yield
-        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as error:
+        except (SQLAlchemyError, asyncpg.PostgresError, *_CONNECTION_ERRORS) as error:
             if is_unavailable(error):
                 raise lost_connection(error, self.url) from error
             if not read_only and sqlstate(error) == _READ_ONLY_STATE:
@@ -424,16 +441,34 @@ class Database:
             raise connection_error(error, url) from error
 
     async def _established(self, url: str, *, through_pooler: bool) -> "asyncpg.Connection[asyncpg.Record]":
-        connection: asyncpg.Connection[asyncpg.Record] = (
-            await connect_through_pooler(url, self._session_settings)
-            if through_pooler
-            else await asyncpg.connect(url, server_settings=self._session_settings, timeout=10)
-        )
+        servers = self._servers.setdefault(url, Servers(url))
+        connection = await servers.connect(self._connect_through_pooler if through_pooler else self._connect_directly)
         major = connection.get_server_version().major
         if major < OLDEST_MAJOR:
             connection.terminate()
             raise too_old(major, url)
         return connection
+
+    async def _connect_through_pooler(self, url: str, timeout_seconds: float) -> GuardedConnection:
+        return await connect_through_pooler(url, self._session_settings, timeout_seconds=timeout_seconds)
+
+    async def _connect_directly(self, url: str, timeout_seconds: float) -> GuardedConnection:
+        connection = await asyncpg.connect(
+            url, server_settings=self._session_settings, timeout=timeout_seconds, connection_class=GuardedConnection
+        )
+        self._watch.opened(connection, url)
+        return connection
+
+    @asynccontextmanager
+    async def _leaving_standbys(self, session: AsyncSession, *, read_only: bool) -> AsyncGenerator[None]:
+        """Close a connection by which a write met a standby, such as behind a load balancer after a failover."""
+        try:
+            yield
+        except (DBAPIError, asyncpg.PostgresError) as error:
+            if sqlstate(error) != _READ_ONLY_STATE or read_only:
+                raise
+            await (await session.connection()).invalidate(error)
+            raise takes_no_writes(self.url) from error
 
     @property
     def _direct_variable(self) -> str:
@@ -467,6 +502,16 @@ class Database:
                 "the database is not open; call `await database.open()`, or enter `container.engines()`"
             )
         return self._engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Let the pool replace connections that the server closed while they were idle: no call has to fail for them."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+async def _answering(url: str, timeout_seconds: float) -> "asyncpg.Connection[asyncpg.Record]":
+    return await asyncpg.connect(url, timeout=timeout_seconds)
 
 
 async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
@@ -508,4 +553,4 @@ def is_unavailable(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None:
         return state.startswith(_UNAVAILABLE_CLASSES)
-    return isinstance(error, ConnectionError | asyncpg.InterfaceError)
+    return isinstance(error, _CONNECTION_ERRORS)

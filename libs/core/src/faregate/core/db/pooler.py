@@ -5,11 +5,12 @@ no statement is prepared under a name.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 from asyncpg.transaction import Transaction
 
+from faregate.core.db.guarded_commits import GuardedConnection, GuardedTransaction
 from faregate.core.errors import ConfigurationError
 
 __all__ = ["PooledConnection", "check_settings", "connect_through_pooler", "is_pooler_refusal", "pooler_refusal"]
@@ -23,13 +24,7 @@ from pg_settings where name = any($1)
 """
 
 
-if TYPE_CHECKING:
-    _Connection = asyncpg.Connection[asyncpg.Record]
-else:
-    _Connection = asyncpg.Connection
-
-
-class PooledConnection(_Connection):
+class PooledConnection(GuardedConnection):
     """A connection whose transactions bring their settings; it has none of its own."""
 
     transaction_settings = ""
@@ -39,7 +34,7 @@ class PooledConnection(_Connection):
         return _SetTransaction(self, isolation, readonly, deferrable)
 
 
-class _SetTransaction(Transaction):
+class _SetTransaction(GuardedTransaction):
     """A transaction that begins with the settings that other connections have from their start."""
 
     def __init__(self, connection: PooledConnection, isolation: Any, readonly: bool, deferrable: bool) -> None:
@@ -53,12 +48,12 @@ class _SetTransaction(Transaction):
             await self._pooled.execute(self._pooled.transaction_settings)
 
 
-async def connect_through_pooler(url: str, settings: Mapping[str, str]) -> PooledConnection:
+async def connect_through_pooler(url: str, settings: Mapping[str, str], *, timeout_seconds: float) -> PooledConnection:
     """Connect to a pooler; `settings` are set in each transaction, except the name of the application, which poolers pass on."""
     connection = await asyncpg.connect(
         url,
         server_settings={"application_name": settings["application_name"]},
-        timeout=10,
+        timeout=timeout_seconds,
         statement_cache_size=0,
         connection_class=PooledConnection,
     )

@@ -60,7 +60,10 @@ _WAKE_SECONDS = 0.01
 """Delay of a notification: a consumer that is notified a little later finds a batch instead of one message."""
 
 
-_LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)
+_NOTIFY_SECONDS = 5
+"""How long a server may take to pass on a notification, which is worth no longer wait: consumers poll."""
+
+_LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """Errors of a connection that only receives notifications; polling continues without it."""
 
 
@@ -82,8 +85,12 @@ class PostgresTransport:
         """Close the connection for notifications; the database is closed by its owner."""
         if self._waking is not None:
             await self._waking
+        self._leave_waker()
+
+    def _leave_waker(self) -> None:
+        """Close the connection without a word, since its server may not answer."""
         if self._waker is not None:
-            await self._waker.close()
+            self._waker.terminate()
             self._waker = None
 
     async def add(self, session: AsyncSession, queue: str, messages: Sequence[OutgoingMessage]) -> None:
@@ -122,8 +129,9 @@ class PostgresTransport:
             if self._waker is None or self._waker.is_closed():
                 self._waker = await self._database.connect()
             for queue in queues:
-                await self._waker.execute("select pg_notify($1, $2)", self._channel, queue)
+                await self._waker.execute("select pg_notify($1, $2)", self._channel, queue, timeout=_NOTIFY_SECONDS)
         except _LOST as error:
+            self._leave_waker()
             log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
 
     async def consume(self, queue: str) -> IConsumer:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from faregate.core.settings.addresses import address_problem
+from faregate.core.settings.addresses import address_problem, broker_problem
 from faregate.core.settings.packages import PackageSetting
 
 __all__ = ["PREFIX", "Settings"]
@@ -51,7 +51,8 @@ class Settings(BaseSettings):
 
     database_url: _PostgresUrl | None = Field(
         default=None,
-        description="PostgreSQL to use; without it the embedded server is started",
+        description="PostgreSQL to use; without it the embedded server is started. Of several servers (`a:5432,b:5432`) the one "
+        "that accepts writes is used",
         examples=["postgresql://faregate:secret@db.internal/faregate"],
     )
     direct_database_url: _PostgresUrl | None = Field(
@@ -149,7 +150,8 @@ class Settings(BaseSettings):
     )
     broker_url: _BrokerUrl | None = Field(
         default=None,
-        description="RabbitMQ to use; without it messages wait in PostgreSQL",
+        description="RabbitMQ to use; without it messages wait in PostgreSQL. The nodes of a cluster are several URLs, separated "
+        "by commas",
         examples=["amqp://guest:guest@localhost:5672/"],
     )
     queue_type: Literal["quorum", "classic"] = Field(
@@ -629,7 +631,6 @@ class Settings(BaseSettings):
         "database_url",
         "direct_database_url",
         "read_database_url",
-        "broker_url",
         "redis_url",
         "jwks_url",
         "oidc_issuer",
@@ -644,6 +645,14 @@ class Settings(BaseSettings):
     def _addresses(cls, value: str | SecretStr | None) -> str | SecretStr | None:
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         problem = address_problem(url) if url is not None else None
+        if problem is not None:
+            raise ValueError(problem)
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _brokers(cls, value: str | None) -> str | None:
+        problem = broker_problem(value) if value is not None else None
         if problem is not None:
             raise ValueError(problem)
         return value

@@ -20,20 +20,30 @@ def chaos(
     ] = "short",
     seed: Annotated[int, Parameter(help="Seed of all random choices.")] = 1,
     report: Annotated[Path | None, Parameter(help="Write the results to <report>.md and <report>.json.")] = None,
+    cluster: Annotated[
+        Literal["rabbitmq", "postgresql", "all"] | None,
+        Parameter(
+            help="Try a RabbitMQ cluster or a PostgreSQL with failover instead. Needs root, and Debian's packages."
+        ),
+    ] = None,
+    only: Annotated[str | None, Parameter(help="With --cluster: only the faults whose name contains this.")] = None,
 ) -> int:
     """Kill workers, publishers, gateway, PostgreSQL and RabbitMQ at named points while messages are settled.
 
-    Starts its own real servers, on private ports with private data. Exit 1 if any message was lost, settled twice or left
-    over, if time ran out before the targets of the form were reached, or if a worker with a deliberate defect (the
-    smallest form has none) was not detected.
+    Starts its own real servers, on private ports with private data. With `--cluster`, machines are killed, frozen and cut off
+    instead: three nodes of RabbitMQ, or three servers with Patroni, each in a network namespace. Exit 1 if any message was
+    lost, settled twice or left over, if time ran out before the targets of the form were reached, or if a worker with a
+    deliberate defect (the smallest form has none), or a database that may lose commits, was not detected.
     """
     from faregate.core.settings import environment_without_settings
 
     tests = _tests()
-    arguments = ["--form", form, "--seed", str(seed)]
-    arguments += ["--report", str(report.resolve())] if report is not None else []
+    module = ["faults", "--form", form] if cluster is None else ["faults.cluster", cluster]
+    module += ["--only", only] if cluster is not None and only is not None else []
+    arguments = ["--seed", str(seed), *(["--report", str(report.resolve())] if report is not None else [])]
     environment = {**environment_without_settings(), "PYTHONPATH": str(tests)}
-    return subprocess.run([sys.executable, "-m", "faults", *arguments], env=environment, check=False).returncode  # noqa: S603
+    command = [sys.executable, "-m", *module, *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
 
 
 def _tests() -> Path:

@@ -65,6 +65,6 @@ left join faregate.subject s on s.subject_id = a.subject_id
 
 WATCHED_USERS = """
 select u.subject_id, s.external_id as user_id from faregate.usage_user u join faregate.subject s using (subject_id)
-where u.service = '' and u.grain = 2 and u.bucket >= :since
+where u.grain = 2 and u.bucket >= :since
 group by u.subject_id, s.external_id order by sum(u.credits) desc, u.subject_id limit :limit
 """

@@ -28,14 +28,14 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it logs each loss seve
 RPC_SECONDS = 10
 """Maximum duration of a call to the broker. A broker in a resource alarm does not answer on publishing connections."""
 
-_HEARTBEAT_SECONDS = 10
+_HEARTBEAT_SECONDS = 5
 """A dead peer is detected after slightly more than three times this interval."""
 
 _CLOSE_SECONDS = 3
 
 
 @asynccontextmanager
-async def broker_errors(what: str) -> AsyncGenerator[None]:
+async def broker_errors(what: str, timeout_seconds: float = RPC_SECONDS) -> AsyncGenerator[None]:
     """Convert any error that aiormq raises while `what` is done to `EngineUnavailableError`.
 
     A lost connection appears as `CancelledError` in the code that waits for it; the task's state distinguishes that from a real
@@ -49,7 +49,7 @@ async def broker_errors(what: str) -> AsyncGenerator[None]:
             raise
         raise BrokerUnavailableError(f"RabbitMQ: {what}: the connection was lost") from error
     except TimeoutError as error:
-        raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {RPC_SECONDS} s") from error
+        raise BrokerUnavailableError(f"RabbitMQ: {what}: no answer within {timeout_seconds} s") from error
     except (
         AMQPError,
         OSError,
@@ -90,7 +90,7 @@ class Link:
         await _close(self.connection, self._transport)
 
 
-async def open_link(url: str, name: str, *, confirms: bool) -> Link:
+async def open_link(url: str, name: str, *, confirms: bool, timeout_seconds: float = RPC_SECONDS) -> Link:
     """Connect; `name` identifies the connection to the broker's operator.
 
     Raises:
@@ -99,10 +99,10 @@ async def open_link(url: str, name: str, *, confirms: bool) -> Link:
     parts = urlsplit(url)
     query = {"heartbeat": str(_HEARTBEAT_SECONDS), "name": name, **dict(parse_qsl(parts.query))}
     transport = _AbortableTransport(TLSTransportFactory() if parts.scheme == "amqps" else TCPTransportFactory())
-    async with broker_errors(f"connecting to {parts.hostname or 'localhost'}"):
+    async with broker_errors(f"connecting to {parts.hostname or 'localhost'}", timeout_seconds):
         connection = aiormq.Connection(urlunsplit(parts._replace(query=urlencode(query))), transport_factory=transport)
         try:
-            async with asyncio.timeout(RPC_SECONDS):
+            async with asyncio.timeout(timeout_seconds):
                 await connection.connect()  # pyright: ignore[reportUnknownMemberType]
                 channel = cast("Channel", await connection.channel(publisher_confirms=confirms))
         except BaseException:

@@ -51,7 +51,8 @@ class Publisher:
         """Return once all messages are stored.
 
         Messages whose outcome is unknown after a lost connection are published again. So are those that the broker refused (a
-        quorum queue briefly has no leader) or could not route, after the queues have been checked.
+        quorum queue briefly has no leader) or could not route, after the queues have been checked. What is refused twice is tried
+        on a new connection: a channel may go on asking a node that led the queue and died (RabbitMQ 3.10).
 
         Raises:
             EngineUnavailableError: not all are known to be stored.
@@ -61,12 +62,14 @@ class Publisher:
             if not failed or not all(_worth_repeating(error) for _, error in failed):
                 break
             await asyncio.sleep(pause)
-            failed = await self._publish([envelope for envelope, _ in failed])
+            failed = await self._publish([envelope for envelope, _ in failed], again=True)
         if failed:
             envelope, error = failed[0]
             raise _unavailable(envelope, error, len(failed)) from error
 
-    async def _publish(self, envelopes: Sequence[Envelope]) -> list[tuple[Envelope, BaseException]]:
+    async def _publish(
+        self, envelopes: Sequence[Envelope], *, again: bool = False
+    ) -> list[tuple[Envelope, BaseException]]:
         link = await self._linked()
         failpoint("publishing")
         outcomes = await asyncio.gather(*(self._send(link, envelope) for envelope in envelopes), return_exceptions=True)
@@ -74,7 +77,7 @@ class Publisher:
         failed = [(e, outcome) for e, outcome in zip(envelopes, outcomes, strict=True) if outcome is not None]
         if any(isinstance(error, PublishError) for _, error in failed):
             await self._topology.establish(link.connection)
-        if any(not isinstance(error, DeliveryError) for _, error in failed):
+        if any(again or not isinstance(error, DeliveryError) for _, error in failed):
             await self._drop(link)
         return failed
 

@@ -11,10 +11,11 @@ from weakref import WeakSet
 
 from faregate.core.clock import IClock, SystemClock
 from faregate.core.messaging.interfaces import Backlog, DeadLetterCursor, DeadMessage, IConsumer, OutgoingMessage
-from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors, open_link
+from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
 from faregate.core.messaging.rabbitmq.dead_letters import DeadLetters
 from faregate.core.messaging.rabbitmq.envelope import MESSAGE_ID, Envelope
+from faregate.core.messaging.rabbitmq.nodes import Nodes
 from faregate.core.messaging.rabbitmq.publisher import Publisher
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, QueueType, Topology
 from faregate.wire.queues import RETRY_DELAYS_SECONDS
@@ -37,13 +38,15 @@ class RabbitTransport:
         clock: IClock | None = None,
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
     ) -> None:
-        """`prefetch`: messages sent to one consumer in advance; twice its batch size keeps it busy."""
-        self._url = url
+        """`url`: of one node, or of several, separated by commas. `prefetch`: messages sent to one consumer in advance; twice its
+        batch size keeps it busy.
+        """
         self._prefetch = min(prefetch, _PREFETCH_MAX)
         self._clock = clock or SystemClock()
+        self._nodes = Nodes(url, self._clock)
         self._delays = retry_delays_seconds
         self._topology = Topology(queue_type, retry_delays_seconds)
-        self._publisher = Publisher(lambda: open_link(url, "faregate publisher", confirms=True), self._topology)
+        self._publisher = Publisher(lambda: self._nodes.open_link("faregate publisher", confirms=True), self._topology)
         self._dead = DeadLetters(lambda: self._established("faregate dead letters"), self._publisher, self._clock)
         self._consumers: WeakSet[RabbitConsumer] = WeakSet()
         self._empty_at: dict[str, datetime] = {}
@@ -128,7 +131,7 @@ class RabbitTransport:
 
     async def _established(self, name: str) -> Link:
         """Return a new connection to a broker on which the public queues exist."""
-        link = await open_link(self._url, name, confirms=False)
+        link = await self._nodes.open_link(name, confirms=False)
         try:
             await self._topology.establish(link.connection)
         except BaseException:

@@ -1,0 +1,150 @@
+"""Several RabbitMQ nodes: one that cannot be used is passed over, and what is lost with its connection is delivered again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiormq
+import pytest
+from faults.proxy import Proxy
+from pytest_mock import MockerFixture
+
+from faregate.core.clock import FixedClock
+from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
+from faregate.core.messaging.interfaces import Ack, OutgoingMessage
+from faregate.core.messaging.rabbitmq import nodes
+from faregate.core.messaging.rabbitmq.connection import Link
+from faregate.core.messaging.rabbitmq.nodes import Nodes
+from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+from faregate.wire.broker_addresses import broker_addresses
+from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
+
+DEAD = "amqp://guest:guest@127.0.0.1:1/"
+
+
+@pytest.fixture
+async def proxies(broker_url: str) -> AsyncIterator[list[Proxy]]:
+    """Two ways to the broker, as to two nodes of a cluster."""
+    port = urlsplit(broker_url).port
+    proxies = [Proxy(lambda: asyncio.open_connection("127.0.0.1", port)) for _ in range(2)]
+    for proxy in proxies:
+        await proxy.listen()
+    yield proxies
+    for proxy in proxies:
+        await proxy.close()
+
+
+def _urls(*proxies: Proxy) -> str:
+    return ", ".join(f"amqp://guest:guest@127.0.0.1:{proxy.port}/" for proxy in proxies)
+
+
+async def test_nodes_that_refuse_or_do_not_answer_are_passed_over(
+    broker_url: str, proxies: list[Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "_CONNECT_SECONDS_OF_SEVERAL", 1)
+    frozen = proxies[0]
+    frozen.freeze()
+    transport = RabbitTransport(f"{DEAD},{_urls(frozen)},{broker_url}")
+    await transport.open()
+    try:
+        await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        consumer = await transport.consume(QUEUE)
+        taken = await consumer.take(1, wait_seconds=10)
+        await consumer.decide([(delivery, Ack()) for delivery in taken])
+        await consumer.close()
+    finally:
+        await transport.close()
+
+    assert [delivery.body for delivery in taken] == [b"1"]
+
+
+async def test_after_the_loss_of_its_node_a_consumer_gets_its_messages_from_another(proxies: list[Proxy]) -> None:
+    transport = RabbitTransport(_urls(*proxies))
+    await transport.open()
+    try:
+        await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        consumer = await transport.consume(QUEUE)
+        assert await consumer.take(1, wait_seconds=10)
+        for proxy in proxies:
+            proxy.cut()
+        proxies[0].refuse()
+        with pytest.raises(EngineUnavailableError):
+            await consumer.take(1, wait_seconds=10)
+        await consumer.close()
+        consumer = await transport.consume(QUEUE)
+        again = await consumer.take(1, wait_seconds=10)
+        await transport.publish(QUEUE, [OutgoingMessage(b"2")])
+        await consumer.close()
+    finally:
+        await transport.close()
+
+    assert [(delivery.body, delivery.redelivered) for delivery in again] == [(b"1", True)]
+
+
+async def test_what_a_node_refuses_twice_is_published_on_a_new_connection(
+    broker_url: str, proxies: list[Proxy]
+) -> None:
+    """RabbitMQ 3.10 refuses on a channel whose first message found the leader of the queue dead, until that one is back."""
+    full: dict[str, Any] = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    connection = await aiormq.connect(broker_url)
+    await (await connection.channel()).queue_declare(QUEUE, durable=True, arguments=full)
+    await connection.close()
+    transport = RabbitTransport(_urls(proxies[0]))
+    await transport.open()
+    try:
+        await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        before = proxies[0].accepted
+        with pytest.raises(BrokerUnavailableError, match="the broker refused"):
+            await transport.publish(QUEUE, [OutgoingMessage(b"2")])
+    finally:
+        await transport.close()
+
+    assert (before, proxies[0].accepted) == (1, 2)
+
+
+async def test_the_error_names_each_node_and_no_password() -> None:
+    transport = RabbitTransport(f"amqp://me:hunter2@127.0.0.1:1/,{DEAD.replace('127.0.0.1', 'localhost')}")
+
+    with pytest.raises(
+        BrokerUnavailableError, match=r"connecting to (127\.0\.0\.1|localhost).*; RabbitMQ: connect"
+    ) as wrong:
+        await transport.open()
+    assert "hunter2" not in wrong.value.detail
+
+
+async def test_a_node_that_failed_is_tried_last_for_a_while(mocker: MockerFixture) -> None:
+    clock, tried = FixedClock(datetime(2026, 11, 29, tzinfo=UTC)), list[str]()
+    working = mocker.create_autospec(Link, instance=True)
+
+    async def connect(url: str, _name: str, *, confirms: bool, timeout_seconds: float) -> Link:
+        tried.append(url)
+        if url == "amqp://bad" and (confirms or timeout_seconds):
+            raise BrokerUnavailableError("RabbitMQ: it is away")
+        return working
+
+    mocker.patch.object(nodes, "open_link", connect)
+    found = Nodes("amqp://bad,amqp://good", clock)
+    while "amqp://bad" not in tried:
+        await found.open_link("a test", confirms=True)
+    tried.clear()
+    for _ in range(40):
+        await found.open_link("a test", confirms=True)
+    assert tried == ["amqp://good"] * 40
+
+    clock.advance(seconds=16)
+    while "amqp://bad" not in tried:
+        await found.open_link("a test", confirms=True)
+
+
+@pytest.mark.parametrize(
+    ("urls", "parts"),
+    [
+        ("amqp://a", ("amqp://a",)),
+        (" amqp://a/x,amqps://b:5671 ,\n amqp://c", ("amqp://a/x", "amqps://b:5671", "amqp://c")),
+        ("amqp://me:a,b@a/v,w,amqp://b", ("amqp://me:a,b@a/v,w", "amqp://b")),
+    ],
+)
+def test_a_comma_separates_addresses_only_before_another_one(urls: str, parts: tuple[str, ...]) -> None:
+    assert broker_addresses(urls) == parts

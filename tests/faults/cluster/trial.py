@@ -1,0 +1,225 @@
+"""Trial: steady traffic through gateways and workers while one fault after the other befalls a cluster, then the verdict."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from faregate.core.container import engines
+from faregate.core.db.migrate import upgrade
+from faregate.core.errors import EngineUnavailableError
+from faregate.core.settings import isolated_settings
+from faregate.credit.ledger.accounts import GrantSource
+from faregate.credit.ledger.grants import GrantSpec
+from faregate.credit.proof.verify import Verifier
+from faregate.usage.values import Feature
+from faregate.wire.queues import PUBLIC_QUEUES
+from faregate.worker.container import WorkerContainer
+from faults.cluster.faults import Fault
+from faults.cluster.judge import Verdict, judge, read
+from faults.cluster.uses import USERS, Uses, longest_silence
+from faults.processes import ProcessPool
+from faults.roles import KEY
+from faults.traffic import FEATURE, RICH_MICROS
+from support.gateways import free_port, listening
+
+__all__ = ["Result", "Trial", "Window"]
+
+BACK_SECONDS = 30
+_CALM_SECONDS = 5
+_WHOLE_SECONDS = 150
+_DRAIN_SECONDS = 60
+_LATE_SECONDS = 2.0
+
+
+@dataclass
+class Window:
+    """What was seen of one fault.
+
+    Attributes:
+        silences: longest time without a success, by way.
+        lag_seconds: the longest that a confirmed message waited for its settlement.
+        back_seconds: from the mending until messages were settled within two seconds again.
+        refusals: answers other than success, by way and status.
+    """
+
+    fault: Fault
+    machine: str
+    began: float
+    mended: float = 0
+    whole: float = 0
+    ended: float = 0
+    silences: dict[str, float] = field(default_factory=dict[str, float])
+    lag_seconds: float = 0
+    back_seconds: float = 0
+    refusals: Counter[str] = field(default_factory=Counter[str])
+
+
+@dataclass
+class Result:
+    """Windows, counts and verdict of one trial."""
+
+    name: str
+    windows: list[Window]
+    counts: dict[str, int]
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def clean(self) -> bool:
+        return not self.verdict.faults
+
+
+class Trial:
+    """Runs gateways and workers, traffic and faults on started engines.
+
+    `settings` are those of the processes, by the name of their way to the database: a gateway and a worker for each.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        settings: Mapping[str, Mapping[str, Any]],
+        judge_url: str,
+        is_whole: Callable[[], Awaitable[bool]],
+        *,
+        seed: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._judge_url = judge_url
+        self._is_whole = is_whole
+        self._seed = seed
+        self._say = say
+        self._pool = ProcessPool(directory / f"{name}.log")
+        self._problems: list[str] = []
+
+    async def run(self, faults: Sequence[Fault]) -> Result:
+        began = time.time()
+        container = WorkerContainer(settings=self._as_settings(next(iter(self._settings))))
+        core = container.core.container
+        async with engines(core.database(), core.transport()):
+            await self._prepare(container)
+            await self._pool.open()
+            try:
+                uses = Uses(self._seed, await self._processes(), core.transport())
+                uses.begin()
+                windows = [await self._suffer(fault) for fault in faults]
+                await uses.end()
+                await self._drain(container)
+                await self._end_processes()
+            finally:
+                await self._pool.close()
+            verdict = await self._verdict(uses, container)
+        return Result(self._name, await self._measured(windows, uses), self._counts(uses), verdict, time.time() - began)
+
+    def _as_settings(self, way: str, **more: Any) -> Any:
+        return isolated_settings(server_api_key=KEY, **self._settings[way], **more)
+
+    async def _prepare(self, container: WorkerContainer) -> None:
+        core, usage = container.core.container, container.usage.container
+        await upgrade(core.database())
+        await usage.catalog().save(Feature(FEATURE, "token_priced", min_credits=Decimal(0)))
+        for user in USERS:
+            await usage.wallets().grant(user, GrantSpec(RICH_MICROS, GrantSource.PURCHASE))
+
+    async def _processes(self) -> dict[str, str]:
+        """Start a gateway and a worker for each way to the database; they must survive everything."""
+        gateways: dict[str, str] = {}
+        for number, (way, settings) in enumerate(self._settings.items()):
+            port = free_port()
+            gateways[way] = f"http://127.0.0.1:{port}"
+            order = {"seed": number, "log_level": "warning"}
+            self._pool.start({**order, "kind": "gateway", "settings": {**settings, "port": port}})
+            self._pool.start({**order, "kind": "worker", "settings": dict(settings)})
+            await listening(port)
+        return gateways
+
+    async def _suffer(self, fault: Fault) -> Window:
+        await asyncio.sleep(_CALM_SECONDS)
+        machine = await fault.choose()
+        self._say(f"{self._name}: {fault.name} ({machine})")
+        window = Window(fault, machine, time.time())
+        await fault.befall(machine)
+        await asyncio.sleep(fault.seconds)
+        await fault.mend(machine)
+        window.mended = time.time()
+        try:
+            async with asyncio.timeout(_WHOLE_SECONDS):
+                while not await self._is_whole():
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            self._problems.append(f"{fault.name}: the cluster is not whole after {_WHOLE_SECONDS} s")
+        window.whole = time.time()
+        await asyncio.sleep(_CALM_SECONDS)
+        window.ended = time.time()
+        return window
+
+    async def _drain(self, container: WorkerContainer) -> None:
+        """Wait until nothing waits on any queue."""
+        transport, outbox = container.transport(), container.outbox()
+        left: dict[str, int] = {}
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not left or any(left.values()):
+                    with contextlib.suppress(EngineUnavailableError):
+                        left = {queue: (await transport.backlog(queue)).depth for queue in PUBLIC_QUEUES}
+                        left["outbox"] = sum([(await outbox.backlog(queue)).depth for queue in PUBLIC_QUEUES])
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            self._problems.append(f"after {_DRAIN_SECONDS} s still waiting: {left}")
+
+    async def _end_processes(self) -> None:
+        children = list(self._pool.children.values())
+        for child in children:
+            child.send(signal.SIGTERM)
+        await asyncio.wait_for(asyncio.gather(*(child.ended.wait() for child in children)), 60)
+        self._problems += [f"{child.order['kind']} ended with {child.code}" for child in children if child.code]
+        self._problems += self._pool.failures
+
+    async def _verdict(self, uses: Uses, container: WorkerContainer) -> Verdict:
+        for reason, count in uses.told.reasons.most_common(8):
+            self._say(f"{count} refusals: {reason}")
+        self._found = await read(self._judge_url)
+        verdict = judge(uses.told, self._found)
+        checked = await Verifier(container.database()).verify()
+        verdict.blame("drifts that verify found", [str(drift) for drift in checked.drifts])
+        dead = [letter async for letter in container.transport().dead_letters()]
+        verdict.blame("dead letters", [f"{letter.reason}: {letter.body[:200]!r}" for letter in dead])
+        verdict.blame("problems", self._problems)
+        return verdict
+
+    async def _measured(self, windows: list[Window], uses: Uses) -> list[Window]:
+        settled = {key: row["at"] for key, row in self._found.charges.items() if row["at"] is not None}
+        queued = {key: use for key, use in uses.told.uses.items() if use.way == "queue"}
+        moments = {**uses.told.answers, "settled by queue": [settled[key] for key in queued if key in settled]}
+        for window in windows:
+            window.silences = {w: longest_silence(m, window.began, window.ended) for w, m in moments.items()}
+            inside = {k: u.at for k, u in queued.items() if window.began < u.at < window.ended and k in settled}
+            window.lag_seconds = max((settled[key] - at for key, at in inside.items()), default=0)
+            late = [settled[key] for key, at in inside.items() if settled[key] - at > _LATE_SECONDS]
+            window.back_seconds = max(0, max(late, default=0) - window.mended)
+            window.refusals = Counter(
+                f"{way}: {what}" for at, way, what in uses.told.refusals if window.began < at < window.ended
+            )
+        return windows
+
+    def _counts(self, uses: Uses) -> dict[str, int]:
+        ways = Counter(use.way for use in uses.told.uses.values())
+        settled = {f"settled, acknowledged by {way}": count for way, count in sorted(ways.items())}
+        told = uses.told
+        records = {"logs confirmed": len(told.logs), "events confirmed": len(told.events)}
+        return {
+            "holds acknowledged": len(told.started),
+            **settled,
+            **records,
+            "charges found": len(self._found.charges),
+        }
