@@ -133,6 +133,8 @@ async def check(columns: Columns, questions: list[Question]) -> None:
             assert await facts.latencies(session, question) == await raw.latencies(session, question)
             for period in (None, "day", "hour", "week"):
                 assert await facts.active(session, question, period) == await raw.active(session, question, period)
+                counts = await facts.active_counts(session, question, period)
+                assert {k: n for k, n in counts.items() if n} == await raw.active_counts(session, question, period)
 
 
 _LONG = settings.get_current_profile_name() == "long"

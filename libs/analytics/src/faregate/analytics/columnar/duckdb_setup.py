@@ -10,7 +10,9 @@ from faregate.core.errors import MissingExtraError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["duckdb_installed", "open_duckdb", "quoted"]
+__all__ = ["NEEDS_DUCKDB", "duckdb_installed", "open_duckdb", "quoted"]
+
+NEEDS_DUCKDB = "The columnar copy of usage events"
 
 
 def duckdb_installed() -> bool:
@@ -31,7 +33,7 @@ def open_duckdb(folder: Path, *, memory_mb: int, threads: int, spill: Path | Non
     try:
         duckdb: Any = import_module("duckdb")
     except ImportError:
-        raise MissingExtraError("The columnar copy of usage events", "columnar") from None
+        raise MissingExtraError(NEEDS_DUCKDB, "columnar") from None
     connection: DuckDBPyConnection = duckdb.connect(
         ":memory:",
         config={
