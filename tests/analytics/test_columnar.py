@@ -396,6 +396,20 @@ async def test_a_question_that_takes_too_long_is_interrupted_and_answered_from_t
     await same(columns)
 
 
+async def test_facts_of_earlier_questions_are_kept_and_forgotten(columns: Columns, answered: list[str]) -> None:
+    await fill(columns, 40)
+    await columns.copier.run()
+    questions = [Question(WEEK, wanted) for wanted in FILTERS]
+    await same(columns, *questions)
+    kept = columns.facts._source._engine._kept
+    assert kept._tables
+    columns.facts.forget()
+    assert not kept._tables
+    await asyncio.gather(*(same(columns, *questions) for _ in range(4)))
+    assert answered
+    assert not kept._in_use
+
+
 @pytest.mark.parametrize(
     ("sizes", "merged"),
     [

@@ -31,6 +31,10 @@ class ColumnarRepository(RawRepository):
         super().__init__(database, archived)
         self._source = source
 
+    def forget(self) -> None:
+        """Forget the facts of earlier questions, as after a start: for benchmarks."""
+        self._source.forget()
+
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = (), rest: Rest | None = None
     ) -> dict[Group, Measures]:
