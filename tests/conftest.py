@@ -66,6 +66,7 @@ _LONG = (
     "test_howto_stripe.py",
     "test_bench_metering.py",
     "test_bench_compare.py::test_run_is_compared",
+    "test_bench_growth.py",
     "test_bench_process.py::test_the_hot_wallet_settles",
     "test_rolling_restart.py",
     "faults/test_cluster.py",
