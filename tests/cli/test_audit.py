@@ -42,6 +42,7 @@ NOT_AUDITED = {
     "prices quote": "what models cost",
     "prices check": "usage keys and models, no personal data",
     "keys list": "credentials without their secrets",
+    **dict.fromkeys(("tenants list", "tenants show"), "names of tenants and of their settings"),
     "organizations list": "ids and policies",
     "logs retention show": "days by feature",
     "logs new-key": "a random number that is not stored",
