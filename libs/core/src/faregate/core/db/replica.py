@@ -85,6 +85,13 @@ class Replica:
         self._warned = False
         self._connections: WeakSet[Connection] = WeakSet()
 
+    def of_schema(self, schema: str, *, share: int) -> "Replica":
+        """Return the same replica for the tables of another schema: on the same pool, of which it holds `share` connections."""
+        from faregate.core.db.shared_pool import SchemaDatabase
+
+        database = SchemaDatabase(self._database, schema, share=share)
+        return Replica(database, lag_seconds=float(self._lag_seconds))
+
     async def open(self) -> None:
         """Create the pool; nothing is connected yet."""
         await self._database.open()
