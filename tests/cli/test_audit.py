@@ -48,6 +48,7 @@ NOT_AUDITED = {
     "logs new-key": "a random number that is not stored",
     "usage record": "events are a record of their own",
     "usage rollup": "sums that follow from the events",
+    **dict.fromkeys(("columnar copy", "columnar status"), "a copy that follows from the events"),
     **dict.fromkeys(
         ("usage stats", "usage trends", "usage peaks", "usage totals", "usage series"), "sums over all users"
     ),

@@ -56,6 +56,7 @@ COMMANDS = {
     "import": ("credits.bookkeeping:import_openings", "Import opening balances from a CSV file."),
     "digest": ("credits.bookkeeping:digest", "Print one hash of the whole ledger."),
     "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),
+    "columnar": ("records.columnar:columnar", "Keep the columnar copy of usage events, and show how far it reaches."),
     "insights": (
         "records.insights:insights",
         "Forecasts, run-out dates, anomalies, budgets, and insights about users and money, each with its evidence.",

@@ -139,10 +139,10 @@ def _version(number: int) -> str:
 
 
 async def _migrations(database: Database) -> Finding:
-    from faregate.core.db.migrate import current_revision, schema_problem
+    from faregate.core.db.migrate import current_revision, problem_at
 
     revision = await current_revision(database)
-    problem = schema_problem(revision)
+    problem = await problem_at(database, revision)
     if problem is not None:
         return Finding("migrations", ok=False, detail=problem.detail, fix=problem.fix)
     return Finding("migrations", ok=True, detail=f"at {revision}")
