@@ -1,6 +1,7 @@
 """Transactions: commit, rollback, retries, time-outs and an unavailable server."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from pytest_mock import MockerFixture
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.db.database import Database, Sql, sqlstate
+from faregate.core.db.database import Database, Sql, is_unavailable, sqlstate
 from faregate.core.db.migrate import current_revision, run_alembic
 from faregate.core.errors import (
     ConfigurationError,
@@ -20,6 +21,7 @@ from faregate.core.errors import (
     RetryTransactionError,
 )
 from faregate.core.models import metadata
+from support.servers import execute
 
 
 @pytest.fixture
@@ -219,6 +221,32 @@ async def test_a_connection_lost_at_the_first_statement_of_a_process_is_reported
     with pytest.raises(EngineUnavailableError, match="the connection was lost"):
         await run_alembic(database, "current")
     await database.close()
+
+
+async def test_a_connection_lost_within_a_copy_is_reported_as_unavailable(database: Database, server_url: str) -> None:
+    """The driver then refuses the rollback, since the COPY has not ended for it."""
+
+    async def lost(pid: int) -> AsyncGenerator[bytes]:
+        yield b"1\n"
+        await execute(server_url, f"select pg_terminate_backend({pid})")
+        for _ in range(10_000):
+            yield b"2\n" * 1000
+
+    with pytest.raises(EngineUnavailableError, match="the connection was lost"):
+        async with database.transaction() as session:
+            await database.rows(session, "create temporary table t (n int)")
+            driver = await database.driver(session)
+            await driver.copy_to_table("t", source=lost(driver.get_server_pid()))
+
+
+@pytest.mark.parametrize(("cause", "expected"), [(asyncpg.InterfaceError, True), (asyncpg.DataError, False)])
+def test_a_refusal_of_the_driver_means_a_lost_connection_and_a_wrong_value_does_not(
+    cause: type[Exception], expected: bool
+) -> None:
+    refused = Exception("cannot perform operation: another operation is in progress")
+    refused.__cause__ = cause("said by the driver")
+
+    assert is_unavailable(InterfaceError("rollback", None, refused)) is expected
 
 
 async def test_a_connection_that_was_closed_while_idle_costs_no_call(database: Database, database_url: str) -> None:

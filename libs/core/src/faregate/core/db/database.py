@@ -13,7 +13,7 @@ from weakref import WeakSet
 import asyncpg
 from sqlalchemy import CursorResult, TextClause, event, text
 from sqlalchemy.dialects import registry
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -560,4 +560,6 @@ def is_unavailable(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None:
         return state.startswith(_UNAVAILABLE_CLASSES)
+    if isinstance(error, InterfaceError):  # such as from the rollback of a COPY whose connection is gone
+        return not isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
     return isinstance(error, _CONNECTION_ERRORS)
