@@ -1,6 +1,8 @@
 """Transactions: commit, rollback, retries, time-outs and an unavailable server."""
 
 import asyncio
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -58,6 +60,25 @@ async def test_rows_are_the_same_through_sqlalchemy_and_the_driver(database: Dat
 
     assert (first.a, first.b, first.c, first.j) == (second.a, second.b, second.c, second.j)
     assert str(second.j["n"]) == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("bigint", list(range(300))),
+        ("text", ["one", "", None, *map(str, range(20))]),
+        ("timestamptz", [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 20)]),
+        ("bytea", [bytes([n]) for n in range(100)]),
+        ("bigint", [None] * 50),
+        ("bigint", []),
+        ("bigint", [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [11, 12], [13, 14], [15, 16]]),
+    ],
+)
+async def test_arrays_of_any_length_arrive_as_they_are(database: Database, kind: str, values: list[Any]) -> None:
+    async with database.transaction() as session:
+        for _ in range(2):  # the second statement of a session goes directly to the driver
+            (row,) = await database.rows(session, f"select cast(:values as {kind}[]) as found", values=values)
+            assert row.found == values
 
 
 async def test_a_read_only_transaction_writes_nothing(table: Database) -> None:

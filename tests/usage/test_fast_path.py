@@ -55,6 +55,39 @@ async def test_a_start_takes_four_statements_and_a_settlement_seven(database_url
     assert not [sql for each in starting + settling for sql in each if "notify" in sql.lower()]
 
 
+async def test_a_warm_worker_settles_the_first_use_as_fast_as_later_ones(database_url: str) -> None:
+    """`warm_up` has read rules and prices, and has written nothing."""
+    async with recorded_library(database_url) as (library, database):
+        await library.feature(_chat())
+        await library.grant("ada", 100)
+        await _start(library, "first")
+        before = await _table_sizes(database)
+        await library.service.warm_up()
+        assert await _table_sizes(database) == before
+        database.forget()
+        await _settle(library, "first")
+
+    read = [
+        sql for sql in database.statements if "from faregate.version" not in sql
+    ]  # a cache is revalidated now and then
+    assert len(read) <= 7, read
+
+
+async def _table_sizes(database: Database) -> list[int]:
+    tables = (
+        "charge",
+        "wallet",
+        "transfer",
+        "grant_slice",
+        "credit_grant",
+        "usage_line",
+        "usage_event",
+        "usage_event_key",
+    )
+    async with database.transaction(read_only=True) as session:
+        return [(await database.rows(session, f"select count(*) as n from faregate.{table}"))[0].n for table in tables]
+
+
 async def test_concurrent_calls_on_one_wallet_share_one_transaction_at_a_time(
     database_url: str,
 ) -> None:

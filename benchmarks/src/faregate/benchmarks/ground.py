@@ -76,8 +76,10 @@ class Ground:
 
 
 @asynccontextmanager
-async def private_ground(*, wallets: int, broker_url: str | None = None) -> AsyncGenerator[Ground]:
+async def private_ground(*, wallets: int, broker_url: str | None = None, **options: str) -> AsyncGenerator[Ground]:
     """Create a database with `wallets` funded wallets (`user(0)` …) and the feature `bench`; remove it at the end.
+
+    `options` are settings of the server.
 
     Raises:
         InvalidError: the settlement queue of `broker_url` is not empty; benchmarks do not mix with real messages.
@@ -90,7 +92,7 @@ async def private_ground(*, wallets: int, broker_url: str | None = None) -> Asyn
             db_pool_size=20,
             db_statement_timeout_seconds=60,
         )
-        server = EmbeddedServer(Path(directory), options={"track_commit_timestamp": "on"})
+        server = EmbeddedServer(Path(directory), options={"track_commit_timestamp": "on", **options})
         await server.start()
         try:
             async with _furnished(settings, wallets) as library:

@@ -56,10 +56,10 @@ async def measure_queue(ground: Ground, events: int, *, workers: int) -> float:
         await transport.publish(USAGE_EVENTS_QUEUE, bodies)
         messages += len(bodies)
     started, began, at_first, done = _CLOCK.monotonic(), 0.0, 0, 0
-    async with working(ground, workers, queue=USAGE_EVENTS_QUEUE) as acknowledged, asyncio.timeout(_WAIT_SECONDS):
+    async with working(ground, workers, queue=USAGE_EVENTS_QUEUE) as load, asyncio.timeout(_WAIT_SECONDS):
         while done < messages:
             await asyncio.sleep(0.05)
-            done = await acknowledged()
+            done = await load.acknowledged()
             if done and not began:
                 began, at_first = _CLOCK.monotonic(), done
         ended = _CLOCK.monotonic()

@@ -1,4 +1,4 @@
-"""Processor time of PostgreSQL and of this process, in seconds."""
+"""Processor time of PostgreSQL, of this process and of others, in seconds."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from typing import Self
 
 from faregate.core.db.database import Database
 
-__all__ = ["ProcessorTime"]
+__all__ = ["ProcessorTime", "process_seconds"]
 
 _NANOSECONDS = 10**9
 _BACKENDS = "select pg_backend_pid() as own, array_agg(pid) as pids from pg_stat_activity"
@@ -37,6 +37,11 @@ class ProcessorTime:
     def total(self) -> float:
         """The time of the server and of this process together."""
         return self.server + self.process
+
+
+def process_seconds(pid: int) -> float:
+    """Return the time of a process with all its threads, to the hundredth of a second."""
+    return sum(map(int, _stat(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def _running_seconds(pid: int) -> float:

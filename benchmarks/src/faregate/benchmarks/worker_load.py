@@ -2,21 +2,30 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from urllib.request import urlopen
 
 from faregate.benchmarks.ground import Ground, free_port
 from faregate.core.errors import FaregateError
 
-__all__ = ["check_empty", "working"]
+__all__ = ["WorkerLoad", "check_empty", "working"]
 
 _ACKNOWLEDGED = r'^faregate_messages_total{{decision="acknowledged",queue="{queue}"}} (\S+)$'
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """Running worker processes: their ids, and how many messages of one queue they have acknowledged so far."""
+
+    pids: Sequence[int]
+    acknowledged: Callable[[], Awaitable[int]]
+
+
 @asynccontextmanager
-async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
-    """Run worker processes; yield a function that returns how many messages of `queue` they have acknowledged so far."""
+async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator[WorkerLoad]:
+    """Run worker processes on `queue`."""
     ports = [free_port() for _ in range(workers)]
     processes = [ground.start("worker", FAREGATE_WORKER_PORT=str(port)) for port in ports]
 
@@ -24,7 +33,7 @@ async def working(ground: Ground, workers: int, *, queue: str) -> AsyncGenerator
         return sum(await asyncio.gather(*(asyncio.to_thread(_acknowledged_by, port, queue) for port in ports)))
 
     try:
-        yield acknowledged
+        yield WorkerLoad([process.pid for process in processes], acknowledged)
     finally:
         for process in processes:
             process.terminate()

@@ -4,10 +4,14 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 
+from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
+from faregate.usage.service import UsageService
 from faregate.worker.container import WorkerContainer
 
 __all__ = ["run_worker", "stop_on_signals"]
+
+log = get_logger(__name__)
 
 
 async def run_worker(
@@ -15,7 +19,7 @@ async def run_worker(
 ) -> None:
     """Run the worker until SIGTERM, SIGINT or `stop`; open and close the engines.
 
-    `on_ready` is called with the names of its queues once the database answers.
+    `on_ready` is called with the names of its queues once the database answers and the first settlements are prepared.
 
     Raises:
         EngineUnavailableError: the database is unavailable at the start.
@@ -26,12 +30,21 @@ async def run_worker(
     worker = container.worker()  # wrong settings are reported before the engines are opened
     try:
         async with container.engines():
+            await _warm_up(container.usage_service())
             if on_ready is not None:
                 on_ready(worker.queues)
             await worker.run(stop)
     finally:
         for probes in container.probes():
             probes.close()
+
+
+async def _warm_up(usage: UsageService) -> None:
+    """Prepare the first settlements. A worker that cannot, because the tables are not there yet, works all the same."""
+    try:
+        await usage.warm_up()
+    except Exception as error:  # noqa: BLE001  the first batch meets the same error, and handles it
+        log.warning("warm_up_failed", reason=str(error))
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -46,6 +46,10 @@ app.command(
 app.command(
     "faregate.benchmarks.commands.compare:compare", help="Compare short runs with the figures of earlier commits."
 )
+app.command(
+    "faregate.benchmarks.commands.growth:growth",
+    help="Measure settlements and events in tables of up to 50 million rows.",
+)
 app.command("faregate.benchmarks.commands.pricing:pricing", help="Price one line, compared with genai-prices.")
 app.command("faregate.benchmarks.commands.usage:ingest", help="Record usage events, compared with raw COPY.")
 app.command("faregate.benchmarks.commands.otlp:otlp", help="Record spans of OpenTelemetry, by HTTP.")

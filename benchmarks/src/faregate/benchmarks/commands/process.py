@@ -64,10 +64,15 @@ def settle(
         ("settlements, committed and acknowledged", found.ours, 3_500, "/s"),
         (f"beside pgbench, {found.clients} clients: {found.one_by_one:,.0f} /s", found.ratio, 2, "x"),
     ]
-    within = [("publish to committed at half load, p99", found.half_load_p99_ms, 250, "ms")]
+    within = [
+        ("publish to committed at half load, p99", found.half_load_p99_ms, 250, "ms"),
+        ("the same in the first two seconds of new workers, p99", found.first_seconds_p99_ms, 250, "ms"),
+    ]
     queue = "RabbitMQ" if broker else "PostgreSQL"
     title = f"P1: {messages:,} settlements, {wallets:,} wallets, {queue}, {workers} worker(s)"
     counts = {"messages": messages, "wallets": wallets, "workers": workers, "clients of pgbench": found.clients}
+    counts["processor time of a settlement: workers, µs"] = round(found.worker_micros)
+    counts["processor time of a settlement: database, µs"] = round(found.database_micros)
     return _tell(title, rows, within, on, output, counts=counts)
 
 

@@ -190,7 +190,7 @@ class UsageContainer(containers.DeclarativeContainer):
     )
     rulebooks: providers.Provider[Rulebooks] = providers.Singleton(Rulebooks, catalog, price_service, credit)
     process: providers.Provider[CreditsProcess] = providers.Singleton(
-        CreditsProcess, database, rulebooks, starter, settler, settled_events, subjects, repository
+        CreditsProcess, database, rulebooks, starter, settler, settled_events, subjects, repository, clock
     )
     service: providers.Provider[UsageService] = providers.Singleton(
         UsageService,

@@ -96,6 +96,14 @@ class UsageService:
         _check_start(request)
         return await self._quoter.quote(request, tuple(usages))
 
+    async def warm_up(self) -> None:
+        """Load rules, prices and statements before the first settlement needs them; changes nothing.
+
+        Raises:
+            EngineUnavailableError: the database is away.
+        """
+        await self._process.warm_up()
+
     async def settle(self, request: SettleRequest) -> Settled:
         """Settle one use; see `settle_batch`. Raises what that returns as an outcome."""
         return await self._process.settle(request)

@@ -76,6 +76,21 @@ class ModelUsage:
         set_field(self, "reported_cost_usd", reported_cost_usd)
         set_field(self, "total_tokens", total_tokens)
 
+    def of_provider(self, provider: str | None) -> "ModelUsage":
+        """Return the same usage with this provider."""
+        return ModelUsage(
+            self.model,
+            provider=provider,
+            service_tier=self.service_tier,
+            total_tokens=self.total_tokens,
+            reported_cost_usd=self.reported_cost_usd,
+            tokens=self.tokens,
+            quantity=self.quantity,
+            unit=self.unit,
+            raw=self.raw,
+            inconsistent=self.inconsistent,
+        )
+
     @property
     def input_tokens(self) -> int:
         """All input tokens; 0 if they are not known."""

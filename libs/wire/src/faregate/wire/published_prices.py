@@ -107,8 +107,8 @@ class PriceSnapshot:
         from genai_prices.data import providers
         from genai_prices.data_snapshot import DataSnapshot
 
-        self._data = DataSnapshot(providers=providers, from_auto_update=False)
         self._version = f"genai-prices {version('genai-prices')}"
+        self._data = DataSnapshot(providers=providers, from_auto_update=False)
 
 
 class PriceSchedule:

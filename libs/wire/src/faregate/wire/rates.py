@@ -136,9 +136,11 @@ class RateCard:
         leaves: list[int] = []
         unnamed = counts.keys() - self._names
         for rate in self.rates:
-            whole = 1 if rate.count == "requests" else counts.get(rate.count, 0)
-            named = max([whole, *(counts[name] for name in unnamed & rate.includes)]) if unnamed else whole
-            count = named - sum([leaves[part] for part in rate.parts])
+            count = named = whole = 1 if rate.count == "requests" else counts.get(rate.count, 0)
+            if unnamed:
+                count = named = max([whole, *(counts[name] for name in unnamed & rate.includes)])
+            for part in rate.parts:
+                count -= leaves[part]
             if not by_parts and (named > whole or count < 0):
                 return None
             leaves.append(max(count, rate.minimum) if count > 0 else 0)

@@ -22,7 +22,7 @@ from faregate.core.messaging.interfaces import (
 from faregate.core.values.json_items import Unreadable
 from faregate.usage.credits_process.bodies import EndBody, EndMultimodelBody, SettlementBody, bodies_in, validated
 from faregate.usage.service import UsageService
-from faregate.usage.values import Settled, SettleRequest
+from faregate.usage.values import SettleRequest
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE, SPENDER_HEADER
@@ -36,6 +36,7 @@ _KINDS: Mapping[str, type[SettlementBody]] = {SETTLE_MULTIMODEL_QUEUE: EndMultim
 
 
 _SPENDER_LIMIT = 512
+_ACK = Ack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +73,16 @@ class SettlementHandler:
         decisions: list[tuple[Delivery, Decision]] = []
         for delivery, items in messages:
             results = [next(outcomes) if isinstance(i.request, SettleRequest) else i.request for i in items]
-            decisions.append((delivery, await self._decide(delivery, items, results)))
+            failed = [pair for pair in zip(items, results, strict=True) if isinstance(pair[1], Exception)]
+            decisions.append((delivery, await self._decide(delivery, len(items), failed) if failed else _ACK))
         return decisions
 
-    async def _decide(
-        self, delivery: Delivery, items: Sequence[_Item], results: Sequence[Settled | Exception]
-    ) -> Decision:
-        failed = [(item, result) for item, result in zip(items, results, strict=True) if isinstance(result, Exception)]
-        if not failed:
-            return Ack()
-        if len(items) == 1:
+    async def _decide(self, delivery: Delivery, count: int, failed: Sequence[tuple[_Item, Any]]) -> Decision:
+        if count == 1:
             return _decision(failed[0][1])
         apart = [OutgoingMessage(_alone(item), {"apart": True, **_spent_by(delivery)}) for item, _ in failed]
         await self._transport.publish(delivery.queue, apart)
-        log.info("message_taken_apart", items=len(items), failed=len(failed))
+        log.info("message_taken_apart", items=count, failed=len(failed))
         return Ack()
 
 

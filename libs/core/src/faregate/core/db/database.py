@@ -21,6 +21,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
+from faregate.core.db.arrays import array_parameter
 from faregate.core.db.connection_errors import (
     OLDEST_MAJOR,
     connection_error,
@@ -197,6 +198,7 @@ class Database:
             connect_args={"async_creator_fn": self._connect_pooled, **self._preparation},
             pool_size=self._pool_size,
             max_overflow=0,
+            pool_use_lifo=True,  # the connection used last has the statements prepared and their plans made
             pool_timeout=30,
             execution_options={"schema_translate_map": {SCHEMA: self.sql.schema}},
             json_serializer=_json_text,
@@ -392,14 +394,14 @@ class Database:
         goes through SQLAlchemy, which begins the transaction with it.
         """
         statement = self.sql.statement(sql)
-        driver = session.info.get(_DRIVER)
-        if driver is None or driver[0] is not session.get_transaction():
+        driver = self._held_driver(session)
+        if driver is None:
             begun, connection = await session.run_sync(_held)
             if not begun:
                 return await self._first_rows(session, statement, parameters)
-            driver = session.info[_DRIVER] = (session.get_transaction(), connection)
-        arguments = [parameters[name] for name in statement.names]
-        return cast("Sequence[Any]", await driver[1].fetch(statement.driver_sql, *arguments, record_class=Row))
+            session.info[_DRIVER] = (session.get_transaction(), driver := connection)
+        arguments = [array_parameter(parameters[name]) for name in statement.names]
+        return cast("Sequence[Any]", await driver.fetch(statement.driver_sql, *arguments, record_class=Row))
 
     async def _first_rows(
         self, session: AsyncSession, statement: SqlStatement, parameters: dict[str, Any]
@@ -416,8 +418,13 @@ class Database:
 
         Cheaper than INSERT from about `COPIED_FROM` rows, in spite of one more round trip.
         """
-        driver = await self.driver(session)
+        driver = self._held_driver(session) or await self.driver(session)
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
+
+    def _held_driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record] | None":
+        """Return the driver's connection if the session's transaction has begun with `rows`."""
+        transaction, driver = session.info.get(_DRIVER, (None, None))
+        return driver if transaction is not None and transaction is session.get_transaction() else None
 
     async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await self._connect(pooled=True)

@@ -18,7 +18,7 @@ def burn_order(grants: Iterable[GrantState], *, now: datetime) -> list[GrantStat
     (grants without expiry last), free grants before paid ones, the oldest, and the id.
     """
     live = [grant for grant in grants if grant.active and grant.remaining > 0]
-    return sorted(live, key=lambda grant: _rank(grant, now))
+    return live if len(live) < 2 else sorted(live, key=lambda grant: _rank(grant, now))
 
 
 def burn(

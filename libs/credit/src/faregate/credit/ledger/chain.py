@@ -8,6 +8,7 @@ with its length (NULL as length -1), so that no two rows have the same bytes. `v
 import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -23,6 +24,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _NUMBERS = struct.Struct(">qqhhhqqqqq")
 _LENGTH = struct.Struct(">i")
 _AMOUNT = struct.Struct(">q")
+_ABSENT = _LENGTH.pack(-1)
 
 
 def link(
@@ -59,10 +61,11 @@ def link(
         microseconds(effective_at),
         microseconds(created_at),
     )
-    parts = b"".join(grant.bytes + _AMOUNT.pack(change) for grant, change in sorted(slices))
+    parts = b"".join([grant.bytes + _AMOUNT.pack(change) for grant, change in sorted(slices)])
     return sha256(previous + numbers + b"".join(map(_framed, texts)) + _LENGTH.pack(len(parts)) + parts).digest()
 
 
+@lru_cache(maxsize=128)
 def microseconds(moment: datetime) -> int:
     """Return the exact number of microseconds since 2000, which is what PostgreSQL stores and sends."""
     return (moment - _EPOCH) // _MICROSECOND
@@ -70,6 +73,6 @@ def microseconds(moment: datetime) -> int:
 
 def _framed(value: str | None) -> bytes:
     if value is None:
-        return _LENGTH.pack(-1)
+        return _ABSENT
     data = value.encode()
     return _LENGTH.pack(len(data)) + data

@@ -193,7 +193,7 @@ def _draw(book: Book, charge: ChargeState, request: PostingRequest) -> Reserved:
 
 
 def _flags(charge: ChargeState, request: PostingRequest) -> Flag:
-    flags = request.flags | charge.flags
+    flags = request.flags | charge.flags if charge.flags else request.flags
     if charge.status in {ChargeStatus.VOIDED, ChargeStatus.EXPIRED}:
         flags |= Flag.LATE
     if charge.status is ChargeStatus.OPEN and request.chargeable > charge.hold:

@@ -60,9 +60,8 @@ def post_grant(book: Book, wallet: WalletState, grant: GrantState, amount: int, 
 
 def expire_lapsed(book: Book, wallet: WalletState, *, at: datetime) -> None:
     """Post what expired grants have left to breakage, except for what an open hold protects."""
-    for grant in sorted(wallet.grants.values(), key=lambda grant: (grant.expires_at or at, grant.grant_id)):
-        if not grant.active or not grant.lapsed(at) or grant.remaining == 0:
-            continue
+    lapsed = [grant for grant in wallet.grants.values() if grant.active and grant.remaining and grant.lapsed(at)]
+    for grant in sorted(lapsed, key=lambda grant: (grant.expires_at or at, grant.grant_id)):
         unheld = grant.remaining - grant.held
         amount = unheld if grant.features is not None else min(unheld, _unheld_general(wallet))
         if amount > 0:

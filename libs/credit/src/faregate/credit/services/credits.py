@@ -137,6 +137,10 @@ class CreditService:
         await self._ledger_session.write(session, book)
         return outcomes
 
+    async def warm_up(self, session: AsyncSession) -> None:
+        """Prepare the statements of a settlement on this connection; changes nothing."""
+        await self._ledger.warm_up(session)
+
     async def find_started(self, session: AsyncSession, usage_keys: Iterable[str]) -> Mapping[str, StartedCharge]:
         """Return the known ones of these uses in their present state, without locking."""
         found = await self._ledger.started(session, usage_keys)

@@ -39,6 +39,9 @@ from faregate.credit.storage.row_writer import COLUMNS, arrays_of, rows_of
 
 __all__ = ["LedgerRepository"]
 
+_SETTLED = "wcg"
+"""The kinds of rows that a batch of settlements writes by INSERT: wallets, charges and grants (the letters of `sql.WRITES`)."""
+
 _GRANTS_AT_FIRST = 32
 """How many grants per wallet a settlement reads first; if they do not cover the amount, all are read."""
 
@@ -48,6 +51,18 @@ class LedgerRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def warm_up(self, session: AsyncSession) -> None:
+        """Run the statements of a settlement without any rows: they are prepared on this connection, and nothing changes."""
+        run = self._database.rows
+        await run(session, sql.READ_STARTED, keys=[])
+        await run(session, sql.LOCK_WALLETS, ids=[], now=None)
+        await run(session, sql.READ_CHANGED_CHARGES, keys=[], ends=[], holds=[])
+        await run(session, sql.FIRST_GRANTS, ids=[], limit=_GRANTS_AT_FIRST)
+        nothing: dict[str, list[Any]] = {f"{part}_{name}": [] for part in _SETTLED for name in COLUMNS[part]}
+        await run(session, _write_statement(_SETTLED), **nothing)
+        for part, table in sql.COPIES.items():
+            await self._database.copy(session, table, COLUMNS[part], [])
 
     async def add_wallets(self, session: AsyncSession, wallet_ids: Iterable[int]) -> list[int]:
         """Create the missing ones of these wallets; return the ids of those created by this call."""

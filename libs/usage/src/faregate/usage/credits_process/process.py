@@ -1,10 +1,12 @@
 """Starts, settlements and direct uses, gathered into batches; one transaction each."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from faregate.core.clock import IClock
 from faregate.core.db.database import Database, is_passing
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
@@ -18,6 +20,9 @@ from faregate.usage.credits_process.start import Starter
 from faregate.usage.values import Accessible, FeatureUsage, Settled, SettleRequest, StartRequest
 
 __all__ = ["CreditsProcess", "DirectUse"]
+
+_WARM_CONNECTIONS = 3
+"""How many connections a worker uses at the same time while it settles: for two queues, and for its heartbeat or a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class CreditsProcess:
         events: SettledEvents,
         subjects: Subjects,
         repository: UsageRepository,
+        clock: IClock,
     ) -> None:
         self._database = database
         self._rules = rules
@@ -51,6 +57,7 @@ class CreditsProcess:
         self._events = events
         self._subjects = subjects
         self._repository = repository
+        self._clock = clock
         self._starts: Batcher[tuple[StartRequest, str], Accessible] = Batcher(self._start_batch)
         self._settlements: Batcher[SettleRequest, Settled] = Batcher(self.settle_batch)
         self._direct_uses: Batcher[DirectUse, FeatureUsage] = Batcher(self._use_batch)
@@ -66,6 +73,12 @@ class CreditsProcess:
     async def settle_batch(self, requests: Sequence[SettleRequest]) -> list[Settled | Exception]:
         """Settle many uses in one transaction; see `UsageService.settle_batch`."""
         return await bisect_failures(requests, self._settle_together, is_passing=is_passing)
+
+    async def warm_up(self) -> None:
+        """Load the rules and the prices, and prepare the statements of settlements on some connections; changes nothing."""
+        rules = await self._rules_to_settle()
+        await asyncio.to_thread(rules.prices.warm_up, self._clock.now())
+        await asyncio.gather(*(self._database.run(self._settler.warm_up) for _ in range(_WARM_CONNECTIONS)))
 
     async def use(self, use: DirectUse, session: AsyncSession | None) -> FeatureUsage:
         """Use and charge at once, in the caller's `session` if there is one, or raise why not."""

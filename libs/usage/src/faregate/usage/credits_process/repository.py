@@ -100,6 +100,10 @@ class UsageRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def warm_up(self, session: AsyncSession) -> None:
+        """Prepare what `add_lines` runs for a batch."""
+        await self._database.copy(session, "usage_line", _COLUMNS, [])
+
     async def add_lines(self, session: AsyncSession, lines: Sequence[tuple[str, int, UsageLine, datetime]]) -> None:
         """Append lines, given as (usage key, number, line, settled at)."""
         if not lines:

@@ -105,6 +105,12 @@ class Settler:
         settled = iter(await self._post(session, rules, settlements, in_full=in_full) if settlements else [])
         return [next(settled) if isinstance(item, _Settlement) else item for item in prepared]
 
+    async def warm_up(self, session: AsyncSession) -> None:
+        """Run the statements of a settlement without any rows: they are prepared on this connection, and nothing changes."""
+        await self._credit.warm_up(session)
+        await self._repository.warm_up(session)
+        await self._events.warm_up(session)
+
     async def _facts(
         self, session: AsyncSession, catalog: Catalog, uses: Sequence[tuple[SettleRequest, StartedCharge | None]]
     ) -> list[AccountFacts | None]:

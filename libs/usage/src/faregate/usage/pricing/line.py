@@ -1,7 +1,7 @@
 """Price of one usage line: cost, margin, credits. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -84,6 +84,11 @@ class PriceBook:
         credits = credits_for(cost.total, margin_percent=margin, policy=self.policy) if cost is not None else _NOTHING
         return self._line(usage, found, margin, credits)
 
+    def warm_up(self, at: datetime) -> None:
+        """Load the published prices, and what compiles them, before the first line needs them."""
+        provider, model = next(iter(self.snapshot.models()))
+        self.snapshot.find(model, provider=provider, service_tier=None, at=at)
+
     def why_unpriced(self, usage: ModelUsage, *, at: datetime, by_parts: bool = False) -> str | None:
         """Return why `line` gives no price as of `at`, with the fix; None if it gives one."""
         if self._cost(usage, at, by_parts=by_parts).cost is not None:
@@ -110,7 +115,7 @@ class PriceBook:
     def _line(self, usage: ModelUsage, found: _Found, margin: Decimal, credits: Decimal) -> UsageLine:
         cost = found.cost
         if usage.provider != found.provider:  # as the stored line says it, so that every answer is the same
-            usage = replace(usage, provider=found.provider)
+            usage = usage.of_provider(found.provider)
         return UsageLine(
             usage=usage,
             provider=found.provider,

@@ -69,8 +69,12 @@ def worker() -> None:
 
     settings = checked()
     configure_logging(style=settings.log_format, level=settings.log_level)
-    raise_gc_thresholds()
-    event_loop.run(run_worker(settings, on_ready=lambda queues: _say(_consumes(queues, settings))))
+
+    def ready(queues: Sequence[str]) -> None:
+        raise_gc_thresholds()
+        _say(_consumes(queues, settings))
+
+    event_loop.run(run_worker(settings, on_ready=ready))
 
 
 async def _database_answers(settings: Settings) -> None:

@@ -8,7 +8,7 @@ message can be acknowledged by mistake.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -19,7 +19,8 @@ from aiormq.connection import TCPTransportFactory, TLSTransportFactory, Transpor
 from aiormq.exceptions import AMQPError
 
 from faregate.core.errors import BrokerUnavailableError
-from faregate.core.messaging.rabbitmq.frames import RepairingReader
+from faregate.core.messaging.rabbitmq.frame_reader import FrameReader
+from faregate.core.messaging.rabbitmq.received import Received
 
 __all__ = ["RPC_SECONDS", "Link", "broker_errors", "open_link"]
 
@@ -83,6 +84,10 @@ class Link:
         for closing in cast("list[asyncio.Future[object]]", [self.channel.closing, self.connection.closing]):  # pyright: ignore[reportUnknownMemberType]
             closing.add_done_callback(lambda _: tell())
 
+    def deliver_to(self, deliver: Callable[[Sequence[Received]], None]) -> None:
+        """Pass what the broker delivers on the channel to `deliver`, past aiormq; call it before consuming."""
+        self._transport.reader.deliver_to(deliver, channel=self.channel.number)
+
     async def close(self) -> None:
         """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
         queue.
@@ -117,10 +122,12 @@ class _AbortableTransport(TransportFactory):
     def __init__(self, inner: TransportFactory) -> None:
         self._inner = inner
         self._writer: asyncio.StreamWriter | None = None
+        self.reader: FrameReader
 
     async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._inner.create(url, **kwargs)
-        return cast("asyncio.StreamReader", RepairingReader(reader)), self._writer
+        self.reader = FrameReader(reader)
+        return cast("asyncio.StreamReader", self.reader), self._writer
 
     def release(self) -> None:
         if self._writer is not None:

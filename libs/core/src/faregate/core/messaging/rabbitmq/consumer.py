@@ -1,8 +1,8 @@
 """Consumer of one queue, on a connection of its own.
 
-Callbacks only put messages into an inbox: aiormq cancels them when the channel closes, and work inside them could be cancelled
-in the middle of a commit. Acknowledgements are cumulative and sent last, after the copies of messages to be retried or
-dead-lettered are confirmed; a lost acknowledgement means one more delivery, nothing else.
+Messages are put into an inbox as they arrive (see `frame_reader`), and taken from there. Acknowledgements are cumulative and
+sent last, after the copies of messages to be retried or dead-lettered are confirmed; a lost acknowledgement means one more
+delivery, nothing else.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delive
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.messaging.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers, unreadable
 from faregate.core.messaging.rabbitmq.publisher import Publisher
+from faregate.core.messaging.rabbitmq.received import Received
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, retry_queue
 from faregate.core.runtime.failpoints import failpoint
 from faregate.wire.queues import kept_reason
@@ -57,9 +58,10 @@ class RabbitConsumer:
         channel = self._link.channel
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
         self._link.on_lost(lambda: self._discard("the connection was lost"))
+        self._link.deliver_to(self._receive)
         async with broker_errors(f"consuming {self.queue}"):
             await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-            consumed = await channel.basic_consume(self.queue, self._receive, timeout=RPC_SECONDS)
+            consumed = await channel.basic_consume(self.queue, _unused, timeout=RPC_SECONDS)
             self._tag = str(consumed.consumer_tag)
 
     @property
@@ -140,17 +142,24 @@ class RabbitConsumer:
             theirs=delivery.token[2],
         )
 
-    async def _receive(self, message: DeliveredMessage) -> None:
-        delivery = delivery_of(self.queue, message, self._link.channel, self._clock.now())
-        self._undecided[delivery.token[1]] = delivery
+    def _receive(self, messages: Sequence[Received]) -> None:
+        now = self._clock.now()
+        for message in messages:
+            self._take_in(message, delivery_of(self.queue, message, self._link.channel, now))
+        self._arrived.set()
+
+    def _take_in(self, message: Received, delivery: Delivery) -> None:
+        self._undecided[message.tag] = delivery
         why = unreadable(message)
         if why is None:
             self._inbox.append(delivery)
         else:
             self._unreadable.append((delivery, DeadLetter(f"unreadable: {why}")))
-        if delivery.published_at is not None and not delivery.redelivered:
-            self.newest_at = max(self.newest_at or delivery.published_at, delivery.published_at)
-        self._arrived.set()
+        published_at = delivery.published_at
+        if published_at is None or delivery.redelivered:
+            return
+        if self.newest_at is None or published_at > self.newest_at:
+            self.newest_at = published_at
 
     def _cancelled(self, _frame: Any) -> None:
         self._discard("the broker cancelled the consumer; was the queue deleted?")
@@ -165,3 +174,7 @@ class RabbitConsumer:
     def _check(self) -> None:
         if self._problem is not None:
             raise BrokerUnavailableError(f"RabbitMQ: {self.queue}: {self._problem}")
+
+
+async def _unused(_message: DeliveredMessage) -> None:
+    """Callback that aiormq requires; it sees no deliveries."""

@@ -6,6 +6,7 @@ Converts a received AMQP message to a delivery or a dead letter, and these to me
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, cast
 from uuid import uuid4
@@ -16,6 +17,7 @@ from pamqp.commands import Basic
 from faregate.core.messaging.interfaces import DeadMessage, Delivery
 from faregate.core.messaging.rabbitmq.frames import UNREADABLE
 from faregate.core.messaging.rabbitmq.headers import kept_headers
+from faregate.core.messaging.rabbitmq.received import Received
 from faregate.wire.queues import MESSAGE_ID_HEADER
 
 __all__ = ["Envelope", "attempt_of", "dead_letter_of", "delivery_of", "retry_headers", "unreadable"]
@@ -57,25 +59,27 @@ class Envelope:
         )
 
 
-def delivery_of(queue: str, message: DeliveredMessage, channel: AbstractChannel, now: datetime) -> Delivery:
+def delivery_of(queue: str, message: Received, channel: AbstractChannel, now: datetime) -> Delivery:
     """Return `message` as a `Delivery`. Its token is the channel, the tag and the publisher's properties."""
-    headers = headers_of(message)
+    properties = message.properties
+    headers: dict[str, Any] = properties.get("headers") or {}
     attempt = attempt_of(headers)
     return Delivery(
         queue=queue,
         body=message.body,
-        message_id=_text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or None,
+        message_id=_text(headers.get(MESSAGE_ID)) or properties.get("message_id") or None,
         attempt=attempt,
-        redelivered=bool(message.redelivered) or attempt > 1,
-        published_at=_published_at(message, now),
+        redelivered=message.redelivered or attempt > 1,
+        published_at=_published_at(properties.get("timestamp"), now),
         headers={name: value for name, value in headers.items() if not _is_internal(name)},
-        token=(channel, message.delivery_tag, _publisher_properties(message)),
+        token=(channel, message.tag, {name: properties[name] for name in _KEPT_PROPERTIES if properties.get(name)}),
     )
 
 
-def unreadable(message: DeliveredMessage) -> str | None:
+def unreadable(message: Received) -> str | None:
     """Return why the headers of a message could not be decoded."""
-    return _text(headers_of(message).get(UNREADABLE))
+    headers = message.properties.get("headers")
+    return _text(headers.get(UNREADABLE)) if headers else None
 
 
 def retry_headers(delivery: Delivery) -> dict[str, Any]:
@@ -158,8 +162,7 @@ def _first_death(value: object) -> Mapping[str, Any]:
     return cast("dict[str, Any]", first) if isinstance(first, dict) else {}
 
 
-def _published_at(message: DeliveredMessage, now: datetime) -> datetime | None:
-    at = message.header.properties.timestamp
+def _published_at(at: datetime | None, now: datetime) -> datetime | None:
     return at if at is not None and at <= now + _AHEAD else None
 
 
@@ -168,6 +171,7 @@ def _publisher_properties(message: DeliveredMessage) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+@lru_cache(maxsize=512)
 def _is_internal(name: str) -> bool:
     return name in _OURS or name == "x-delivery-count" or "death" in name or name == "x-acquired-count"
 

@@ -5,7 +5,6 @@ connection. The broker redelivers such a message immediately, so that a single o
 be decoded are replaced before aiormq reads the frame.
 """
 
-import asyncio
 import struct
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -15,58 +14,30 @@ from pamqp import decode, encode
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-__all__ = ["UNREADABLE", "RepairingReader", "repaired"]
+__all__ = ["DELIVER", "FLAGS", "HEADER", "METHOD", "SECONDS_MAX", "UNREADABLE", "readable_header", "repaired"]
 
 UNREADABLE = "x-unreadable"
 """The header that says why the headers of a message were replaced; `RAW` holds the original bytes, if not too large."""
 RAW = "x-raw-headers"
 
-_METHOD, _HEADER = 1, 2
-_DELIVER, _GET_OK = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x47"
+METHOD, HEADER = 1, 2
+DELIVER, _GET_OK = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x47"
 _HEAD = 7
 _TAGS = 9
 """Bytes of a delivery tag and the flag after it."""
 _TEXT_LIMIT = 255
 _DEPTH_LIMIT = 32
 _RAW_LIMIT = 32 * 1024
-_SECONDS_MAX = 0xFFFF_FFFF
+SECONDS_MAX = 0xFFFF_FFFF
 _ODD_TYPES = b"AFTD"
-
-
-class RepairingReader:
-    """Reads from a `StreamReader` in the order of aiormq: a byte, the rest of a frame's head, then the frame."""
-
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        self._reader = reader
-        self._ready = b""
-
-    def at_eof(self) -> bool:
-        return not self._ready and self._reader.at_eof()
-
-    async def readexactly(self, count: int) -> bytes:
-        if not self._ready:
-            self._ready = await self._frame()
-        found, self._ready = self._ready[:count], self._ready[count:]
-        return found
-
-    async def read(self, count: int = -1) -> bytes:
-        ready, self._ready = self._ready, b""
-        return ready or await self._reader.read(count)
-
-    async def _frame(self) -> bytes:
-        head = await self._reader.readexactly(_HEAD)
-        if head.startswith(b"AMQP"):  # the broker speaks another version; aiormq recognises these bytes and refuses it
-            return head
-        size = int.from_bytes(head[3:_HEAD])
-        return repaired(head + await self._reader.readexactly(size + 1))
 
 
 def repaired(frame: bytes) -> bytes:
     """Return `frame`, or a replacement that can be decoded and has the same channel and body size."""
     payload = frame[_HEAD:-1]
-    if frame[0] == _HEADER and not _is_readable(payload):
-        return _framed(frame, _readable_header(payload))
-    if frame[0] == _METHOD and payload[:4] in {_DELIVER, _GET_OK}:
+    if frame[0] == HEADER:
+        return _framed(frame, readable_header(payload))
+    if frame[0] == METHOD and payload[:4] in {DELIVER, _GET_OK}:
         return _framed(frame, _readable_delivery(payload))
     return frame
 
@@ -75,8 +46,9 @@ def _framed(frame: bytes, payload: bytes) -> bytes:
     return frame if payload == frame[_HEAD:-1] else frame[:3] + struct.pack(">I", len(payload)) + payload + frame[-1:]
 
 
-def _is_readable(payload: bytes) -> bool:
-    return _is_plain(payload) or _can_be_decoded(payload)
+def readable_header(payload: bytes) -> bytes:
+    """Return the payload of a content header, or a replacement that can be decoded and has the same body size."""
+    return payload if _is_plain(payload) or _can_be_decoded(payload) else _repaired_header(payload)
 
 
 def _is_plain(payload: bytes) -> bool:
@@ -85,13 +57,13 @@ def _is_plain(payload: bytes) -> bool:
     Common means: ASCII throughout, a valid time, and a table without the type letters of nested tables, decimals or times.
     """
     flags, at = int.from_bytes(payload[12:14]), 14
-    for flag, kind in _FLAGS:
+    for flag, _, kind in FLAGS:
         if not flags & flag:
             continue
         end = at + _length(payload[at : at + 4], kind)
         value = payload[at:end]
         if kind == "time":
-            if int.from_bytes(value) > _SECONDS_MAX:
+            if int.from_bytes(value) > SECONDS_MAX:
                 return False
         elif not value.isascii() or (kind == "table" and any(letter in value for letter in _ODD_TYPES)):
             return False
@@ -124,7 +96,7 @@ def _inner(value: object) -> Iterator[object]:
         yield from cast("list[object]", value)
 
 
-def _readable_header(payload: bytes) -> bytes:
+def _repaired_header(payload: bytes) -> bytes:
     """Return the header of the same message with only the properties that can be decoded."""
     flags, data = int.from_bytes(payload[12:14]), payload[14:]
     kept: list[bytes] = []
@@ -205,12 +177,12 @@ _PROPERTIES = (
     ("cluster_id", "text"),
 )
 """In the order of the protocol."""
-_FLAGS = tuple((Basic.Properties.flags[name], kind) for name, kind in _PROPERTIES)
+FLAGS = tuple((Basic.Properties.flags[name], name, kind) for name, kind in _PROPERTIES)
 
 
 def _readable_delivery(payload: bytes) -> bytes:
     """Return a Deliver or GetOk whose exchange and routing key can be decoded."""
-    begin = 4 + (1 + payload[4] if payload[:4] == _DELIVER else 0) + _TAGS
+    begin = 4 + (1 + payload[4] if payload[:4] == DELIVER else 0) + _TAGS
     end = len(payload) - (4 if payload[:4] == _GET_OK else 0)
     names = payload[begin:end]
     if names.isascii():
