@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-long prove chaos chaos-leases cluster replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
+.PHONY: help install demo test test-long prove chaos chaos-leases cluster fleet replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ chaos-leases: install ## spend leases while their clients and the gateway are ki
 
 cluster: install ## lose nodes of a RabbitMQ cluster and the primary of a PostgreSQL with failover (root; half an hour; ON=rabbitmq or postgresql)
 	@$(BIN)/faregate chaos --cluster $(or $(ON),all) $(ARGS)
+
+fleet: install ## replace many gateways and workers, of two revisions, without a failed call; Redis and a job's worker die meanwhile
+	@PYTHONPATH=tests $(BIN)/python -m faults.fleet $(ARGS)
 
 replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker and RabbitMQ: the same money as in one process
 	@FAREGATE_TEST_REPLAY_FILE=$(abspath $(or $(FILE),$(error FILE=… names no recorded trace))) \

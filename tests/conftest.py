@@ -105,6 +105,8 @@ _LONG = (
     "typescript/test_howto.py",
     "test_payment_orders.py::test_100_000_orders",
     "test_payments.py::test_300_orders",
+    "test_two_hundred.py",
+    "cli/test_howtos.py::test_every_code_block_of_the_page_runs[docs/howto/serve-many-tenants.md]",
     "test_replica.py::test_every_command_that_reads",
 )
 """What `make test` leaves to `make test-long`: further forms of what other tests check, that take long."""

@@ -133,6 +133,8 @@ async def check(columns: Columns, questions: list[Question]) -> None:
             assert await facts.latencies(session, question) == await raw.latencies(session, question)
             for period in (None, "day", "hour", "week"):
                 assert await facts.active(session, question, period) == await raw.active(session, question, period)
+                counts = await facts.active_counts(session, question, period)
+                assert {k: n for k, n in counts.items() if n} == await raw.active_counts(session, question, period)
 
 
 _LONG = settings.get_current_profile_name() == "long"
@@ -350,7 +352,7 @@ async def test_duckdb_reaches_nothing_but_the_folder(columns: Columns, tmp_path:
     beside = tmp_path / "columnar-beside"
     beside.mkdir()
     (beside / "secret.csv").write_text("secret\n")
-    with open_duckdb(columns.folder, memory_mb=64, threads=1, ordered=False) as opened:
+    with open_duckdb(columns.folder, memory_mb=64, threads=1) as opened:
         for statement in (
             f"from read_csv('{beside}/secret.csv')",
             f"from read_csv('{columns.folder}/../columnar-beside/secret.csv')",
@@ -392,6 +394,20 @@ async def test_a_question_that_takes_too_long_is_interrupted_and_answered_from_t
         assert await columns.facts._source.rows(selected, endless) is None
     engine._timeout_seconds = 15
     await same(columns)
+
+
+async def test_facts_of_earlier_questions_are_kept_and_forgotten(columns: Columns, answered: list[str]) -> None:
+    await fill(columns, 40)
+    await columns.copier.run()
+    questions = [Question(WEEK, wanted) for wanted in FILTERS]
+    await same(columns, *questions)
+    kept = columns.facts._source._engine._kept
+    assert kept._tables
+    columns.facts.forget()
+    assert not kept._tables
+    await asyncio.gather(*(same(columns, *questions) for _ in range(4)))
+    assert answered
+    assert not kept._in_use
 
 
 @pytest.mark.parametrize(

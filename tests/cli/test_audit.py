@@ -42,11 +42,13 @@ NOT_AUDITED = {
     "prices quote": "what models cost",
     "prices check": "usage keys and models, no personal data",
     "keys list": "credentials without their secrets",
+    **dict.fromkeys(("tenants list", "tenants show"), "names of tenants and of their settings"),
     "organizations list": "ids and policies",
     "logs retention show": "days by feature",
     "logs new-key": "a random number that is not stored",
     "usage record": "events are a record of their own",
     "usage rollup": "sums that follow from the events",
+    **dict.fromkeys(("columnar copy", "columnar status"), "a copy that follows from the events"),
     **dict.fromkeys(
         ("usage stats", "usage trends", "usage peaks", "usage totals", "usage series"), "sums over all users"
     ),

@@ -7,8 +7,8 @@ from faregate.credit.proof.verify import Verifier
 
 async def test_costs_are_measured_in_growing_tables_whose_ledger_verifies() -> None:
     told: list[int] = []
-    async with private_ground(wallets=0) as ground:
-        found = await measure_growth(ground, [2_000, 8_000], wallets=50, block=40, on_progress=told.append)
+    async with private_ground(wallets=0) as small, private_ground(wallets=0) as ground:
+        found = await measure_growth(small, ground, [2_000, 8_000], wallets=50, block=40, on_progress=told.append)
         verified = await Verifier(ground.library.database()).verify()
 
     assert [grown.drifts for grown in found] == [0, 0]

@@ -16,6 +16,8 @@ from faregate.cli.commands.operations.findings import Finding, look_at_security
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.migrate import head_revision
+from faregate.core.errors import FaregateError
+from faregate.core.monitoring.readiness import check_migrations
 from faregate.core.settings import Settings, load_settings
 from faregate.usage.pricing.line import PriceBook
 from support.processes import run_command
@@ -93,9 +95,35 @@ async def test_for_an_older_schema_the_fix_is_a_migration(database: Database, da
     assert told.fix == "run `faregate migrate`"
 
 
+async def set_oldest_code(database: Database, number: int) -> None:
+    async with database.transaction() as session:
+        sql = "update faregate.version set version = :number where name = 'schema: oldest code'"
+        await database.rows(session, sql, number=number)
+
+
+async def test_a_newer_schema_that_serves_this_code_is_no_problem(database: Database, database_url: str) -> None:
+    """A process of the old version goes on after a migration: it stays ready, and may be started again."""
+    await set_revision(database, "9999_later")
+    findings = await look(load_settings(database_url=database_url))
+    detail = await check_migrations(database)
+
+    assert next(each for each in findings if each.name == "migrations").ok
+    assert detail == f"revision 9999_later, newer than this code, which is of {head_revision()}"
+
+
+async def test_a_newer_schema_that_does_not_say_whom_it_serves_is_a_problem(database: Database) -> None:
+    await set_revision(database, "9999")
+    async with database.transaction() as session:
+        await database.rows(session, "delete from faregate.version where name = 'schema: oldest code'")
+
+    with pytest.raises(FaregateError, match="newer than this code"):
+        await check_migrations(database)
+
+
 async def test_for_a_newer_schema_the_fix_is_a_newer_package(database: Database, database_url: str) -> None:
     """`migrate` reports the same instead of Alembic's error."""
     await set_revision(database, "9999")
+    await set_oldest_code(database, 9999)
     told = await problem(load_settings(database_url=database_url), "migrations")
     migrated = await run_command("migrate", FAREGATE_DATABASE_URL=database_url)
 

@@ -13,6 +13,7 @@ PAGES = [
     "docs/howto/price-a-model.md",
     "docs/explanation/charging-rules.md",
     "docs/howto/connect-bi-tools.md",
+    "docs/howto/serve-many-tenants.md",
     "docs/howto/close-a-month.md",
     "docs/howto/check-provider-bills.md",
     "docs/howto/export-focus.md",

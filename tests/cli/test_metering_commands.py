@@ -225,6 +225,21 @@ async def test_a_month_is_archived_and_restored(desk: Desk, tmp_path: Path) -> N
     assert f"{manifest['month']}: 1 events are back" in restored.out
 
 
+async def test_events_are_copied_to_columns(desk: Desk, tmp_path: Path) -> None:
+    place = {"FAREGATE_COLUMNAR_DIR": str(tmp_path / "columnar")}
+    await desk.type("usage", "record", "api", "4", "--user", "ada")
+    copied = await desk.type("columnar", "copy", "-o", "json", **place)
+    await desk.type("usage", "record", "api", "5", "--user", "ada")
+    status = await desk.type("columnar", "status", "-o", "json", **place)
+    nowhere = await desk.type("columnar", "copy")
+
+    assert exact_json.loads(copied.out.encode())["copied"] == 1, copied.err
+    found = exact_json.loads(status.out.encode())
+    assert (found["facts"], found["waiting"], found["files"]) == (1, 1, 1)
+    assert nowhere.code == 2
+    assert "FAREGATE_COLUMNAR_DIR" in nowhere.err
+
+
 async def test_archiving_needs_a_directory(desk: Desk) -> None:
     done = await desk.type("usage", "archive")
 

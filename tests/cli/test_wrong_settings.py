@@ -45,6 +45,7 @@ CALLS = [
     ["logs", "search"],
     ["privacy", "export", "ada", "x.ndjson"],
     ["keys", "list"],
+    ["tenants", "list"],
     ["audit"],
     ["backup", "x.dump"],
     ["restore", "openings.csv"],

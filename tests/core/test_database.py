@@ -206,7 +206,7 @@ async def test_a_connection_lost_at_the_first_statement_of_a_process_is_reported
     async def lost(self: Database, **options: bool) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await established(self, **options)
         killer = await asyncpg.connect(database_url)
-        await killer.execute("select pg_terminate_backend($1)", connection.get_server_pid())
+        await killer.execute("select pg_terminate_backend($1, 10000)", connection.get_server_pid())
         await killer.close()
         return connection
 

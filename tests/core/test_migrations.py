@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from faregate.core.db import migrate
 from faregate.core.db.database import Database
 from faregate.core.db.migrate import current_revision, head_revision, run_alembic, upgrade
 from support.servers import address, execute
@@ -45,6 +46,30 @@ async def test_downgrade_and_upgrade_restore_the_same_schema(database: Database)
 
     assert emptied == {"alembic_version"}
     assert await _tables(database, "faregate") == before
+
+
+async def test_a_migration_that_waited_too_long_for_a_lock_is_tried_again(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls hold the lock that it needs: it gives up, so that they need not wait behind it, and tries again."""
+    await run_alembic(database, "downgrade", "0028")
+    tried_again, told = asyncio.Event(), migrate.log.info
+
+    def tell(event: str, **more: object) -> None:
+        told(event, **more)
+        tried_again.set()
+
+    monkeypatch.setattr(migrate.log, "info", tell)
+    hurried = Database(database_url, lock_timeout_seconds=0.2)
+    async with database.transaction() as session:
+        await database.rows(session, "select count(*) from faregate.wallet")
+        migrating = asyncio.create_task(upgrade(hurried))
+        async with asyncio.timeout(30):
+            await tried_again.wait()
+    done = await migrating
+    await hurried.close()
+
+    assert done == ("0028", head_revision())
 
 
 async def test_another_schema_is_another_tenant(database: Database, database_url: str) -> None:

@@ -1,11 +1,13 @@
 """Scheduled jobs run when they are due, once each, with any number of workers."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
 from faregate.core.clock import FixedClock
+from faregate.core.db import schedule as schedules
 from faregate.core.db.database import Database
 from faregate.core.db.schedule import Job, Schedule
 from faregate.core.errors import ConfigurationError
@@ -73,6 +75,62 @@ async def test_a_job_whose_worker_died_is_run_by_another_after_the_lease(databas
     assert await schedule.run_due() == 0
     clock.advance(minutes=3)
     assert await schedule.run_due() == 1
+
+
+async def test_a_long_job_keeps_its_lease(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease is renewed while it runs, so that no other worker takes it."""
+    monkeypatch.setattr(schedules, "_RENEW_SECONDS", 0.05)
+    began, end, job, clock = asyncio.Event(), asyncio.Event(), Counting(), FixedClock(NOON)
+
+    async def long() -> None:
+        began.set()
+        await end.wait()
+
+    async def leased_until() -> datetime:
+        async with database.transaction() as session:
+            (row,) = await database.rows(session, "select leased_until from faregate.scheduled_job")
+        return cast("datetime", row.leased_until)
+
+    running = asyncio.create_task(Schedule(database, clock, [Job("long", 60.0, long)]).run_due())
+    await began.wait()
+    first = await leased_until()
+    clock.advance(seconds=59)
+    async with asyncio.timeout(30):
+        while await leased_until() == first:
+            await asyncio.sleep(0.02)
+    clock.advance(seconds=2)
+    taken = await Schedule(database, clock, [Job("long", 60.0, job.run)]).run_due()
+    end.set()
+
+    assert (taken, await running, job.runs) == (0, 1, 0)
+
+
+async def test_a_worker_that_lost_its_lease_ends_the_run(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was cut off for longer than its lease, and another worker has begun: what it finishes later changes nothing."""
+    monkeypatch.setattr(schedules, "_RENEW_SECONDS", 0.05)
+    clock, began, job = FixedClock(NOON), asyncio.Event(), Counting()
+    cancelled: list[str] = []
+
+    async def endless() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append("endless")
+            raise
+
+    running = asyncio.create_task(Schedule(database, clock, [Job("long", 60.0, endless)]).run_due())
+    await began.wait()
+    async with database.transaction() as session:
+        await database.rows(session, "update faregate.scheduled_job set leased_until = :past", past=NOON)
+    clock.advance(seconds=1)
+    assert await Schedule(database, clock, [Job("long", 60.0, job.run)]).run_due() == 1
+    await asyncio.wait_for(running, 5)
+    async with database.transaction() as session:
+        (row,) = await database.rows(session, "select next_at, leased_until from faregate.scheduled_job")
+
+    assert (cancelled, job.runs) == (["endless"], 1)
+    assert (row.next_at, row.leased_until) == (clock.now() + timedelta(seconds=60), None)
 
 
 def test_a_cron_expression_is_in_utc() -> None:

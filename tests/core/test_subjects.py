@@ -68,6 +68,47 @@ async def test_a_cache_is_reloaded_when_another_process_raises_its_version(
     assert (first, unchanged, await cache.get()) == ([1, 1, 1], 1, 2)
 
 
+async def test_a_cache_that_is_asked_often_is_checked_in_the_background(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faregate.core.db.versioned_cache._CHECK_SECONDS", 60)
+    monkeypatch.setattr("faregate.core.db.versioned_cache._AHEAD", 1)
+    values = iter(range(1, 10))
+
+    async def load(_session: AsyncSession) -> int:
+        return next(values)
+
+    cache: VersionedCache[int] = VersionedCache(database, "things", load)
+    first = await cache.get()
+    async with database.transaction() as session:
+        await raise_version(database, session, "things")
+
+    assert (first, await cache.get()) == (1, 1)  # not waited for
+    async with asyncio.timeout(10):
+        while await cache.get() == 1:
+            await asyncio.sleep(0.005)
+    assert await cache.get() == 2
+
+
+async def test_a_check_under_way_does_not_bring_back_what_this_process_has_changed(database: Database) -> None:
+    content, reading, go_on = "old", asyncio.Event(), asyncio.Event()
+
+    async def load(_session: AsyncSession) -> str:
+        read = content
+        reading.set()
+        await go_on.wait()
+        return read
+
+    cache: VersionedCache[str] = VersionedCache(database, "things", load)
+    waiting = asyncio.create_task(cache.get())
+    await reading.wait()
+    content = "new"
+    cache.forget()
+    go_on.set()
+
+    assert (await waiting, await cache.get()) == ("new", "new")
+
+
 async def test_concurrent_readers_load_a_cache_once(database: Database) -> None:
     loads = 0
 

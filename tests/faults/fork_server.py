@@ -20,7 +20,7 @@ from faregate.core.runtime import event_loop
 from faregate.core.runtime.failpoints import arm
 from faults import controls
 from faults.lease_roles import spend
-from faults.roles import feed, serve, work
+from faults.roles import feed, hold, serve, work
 from faults.strikes import Strike, Striker, track_connections
 
 __all__ = ["main"]
@@ -29,6 +29,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Callable[[dict[str, Any]], None]], Aw
     "worker": work,
     "publisher": feed,
     "gateway": serve,
+    "job holder": hold,
     "lease client": spend,
 }
 _PR_SET_PDEATHSIG = 1

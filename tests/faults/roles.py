@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from faregate.cli.demo.serving import Gateway
+from faregate.core.db.schedule import Job, Schedule
 from faregate.core.errors import FaregateError
 from faregate.core.messaging.interfaces import ITransport, OutgoingMessage
 from faregate.core.settings import Settings, isolated_settings
@@ -19,7 +20,7 @@ from faregate.worker.main import run_worker, stop_on_signals
 from faults.counting import count_deliveries
 from faults.traffic import FEATURE, Chunk
 
-__all__ = ["KEY", "feed", "serve", "work"]
+__all__ = ["KEY", "feed", "hold", "serve", "work"]
 
 KEY = "fg_chaos_0123456789abcdef"
 _PATIENCE_SECONDS = 60
@@ -41,6 +42,19 @@ async def work(order: dict[str, Any], tell: Tell) -> None:
 async def serve(order: dict[str, Any], _tell: Tell) -> None:
     """Run a gateway until SIGTERM."""
     await Gateway(_settings(order)).serve(stop_on_signals())
+
+
+async def hold(order: dict[str, Any], tell: Tell) -> None:
+    """Claim a job of the worker and never finish it; report when it is claimed."""
+    container = WorkerContainer(settings=_settings(order))
+
+    async def endless() -> None:
+        tell({"stored": 1})
+        await asyncio.Event().wait()
+
+    async with container.engines() as database:
+        schedule = Schedule(database, container.clock(), [Job(order["job"], 1.0, endless)])
+        await schedule.run_until(asyncio.Event(), poll_seconds=0.02)
 
 
 async def feed(order: dict[str, Any], tell: Tell) -> None:

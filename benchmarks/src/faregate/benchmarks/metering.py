@@ -3,8 +3,11 @@
 import gc
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
+from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.rollups.job import Roller
 from faregate.benchmarks.events import make_events
 from faregate.benchmarks.processor_time import ProcessorTime
@@ -21,7 +24,7 @@ from faregate.usage.price_book.repository import PriceRepository
 from faregate.usage.price_book.service import PriceService
 from faregate.wire.money import PricingPolicy
 
-__all__ = ["MakeEvents", "fill", "memory_mib", "recorder_of", "roll_up", "sizes_mb"]
+__all__ = ["MakeEvents", "copy_columns", "fill", "memory_mib", "recorder_of", "roll_up", "sizes_mb"]
 
 _CLOCK = SystemClock()
 _TABLES = ("usage_event", "usage_rollup", "usage_active", "usage_user")
@@ -93,6 +96,13 @@ async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
     seconds, used = _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
     await _vacuum(database)
     return seconds, used
+
+
+async def copy_columns(database: Database, folder: Path) -> tuple[float, ProcessorTime]:
+    """Make the columnar copy of all facts in `folder`, and return the seconds and the processor time."""
+    before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
+    await ColumnarCopier(database, Registry(database), folder, CopyLimits()).run()
+    return _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
 
 
 async def sizes_mb(database: Database) -> dict[str, float]:

@@ -56,6 +56,7 @@ COMMANDS = {
     "import": ("credits.bookkeeping:import_openings", "Import opening balances from a CSV file."),
     "digest": ("credits.bookkeeping:digest", "Print one hash of the whole ledger."),
     "usage": ("records.usage:usage", "Record usage events, query, export and archive them."),
+    "columnar": ("records.columnar:columnar", "Keep the columnar copy of usage events, and show how far it reaches."),
     "insights": (
         "records.insights:insights",
         "Forecasts, run-out dates, anomalies, budgets, and insights about users and money, each with its evidence.",
@@ -70,6 +71,10 @@ COMMANDS = {
     "privacy": ("records.privacy:privacy", "Export everything that is stored about a user, and erase personal data."),
     "tour": ("trials.tour:tour", "Demonstrate Faregate on a private database."),
     "keys": ("operations.keys:keys", "Create, list, rotate and revoke server API keys."),
+    "tenants": (
+        "operations.tenants:tenants",
+        "Create, configure, suspend, export and delete the tenants of a deployment.",
+    ),
     "audit": ("records.audit:audit", "Search the audit log."),
     "backup": ("operations.backup:backup", "Write the whole database to one file."),
     "restore": ("operations.backup:restore", "Restore a backup, and verify its balances."),
@@ -109,6 +114,7 @@ INTERRUPTED, PIPE_CLOSED = 128 + 2, 128 + 13
 """As shells report a process that SIGINT or SIGPIPE ended."""
 VERSION_FLAG, HELP_FLAGS = "--version", frozenset({"--help", "-h"})
 DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
+TENANT_OPTION, TENANT_VARIABLE = "--tenant", "FAREGATE_TENANT"
 OWN_DATA_DIR = {"up", "replay"}
 """Commands with an option --data-dir of their own."""
 FILE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -183,7 +189,7 @@ def _run() -> int:
         return 0
     from cyclopts import CycloptsError
 
-    arguments = _without_data_dir(sys.argv[1:])
+    arguments = _without_tenant(_without_data_dir(sys.argv[1:]))
     if not _asks_for_help(arguments):
         start_logging()
     app = command_line()
@@ -220,18 +226,35 @@ def _without_data_dir(arguments: Sequence[str]) -> list[str]:
     """Remove --data-dir from the arguments, and set it in the environment, where child processes see it, too."""
     if not arguments or arguments[0] in OWN_DATA_DIR:
         return list(arguments)
+    directory, kept = _taken(arguments, DATA_DIR_OPTION)
+    if directory is not None:
+        _use_data_dir(directory)
+    return kept
+
+
+def _without_tenant(arguments: Sequence[str]) -> list[str]:
+    """Remove --tenant from the arguments, and set it in the environment."""
+    tenant, kept = _taken(arguments, TENANT_OPTION)
+    if tenant is not None:
+        if not tenant:
+            raise ConfigurationError("--tenant needs a value: a key that `faregate tenants list` prints")
+        os.environ[TENANT_VARIABLE] = tenant
+    return kept
+
+
+def _taken(arguments: Sequence[str], option: str) -> tuple[str | None, list[str]]:
+    """Return the value of an option and the other arguments; the value is None if the option is not given, empty without one."""
     kept = list(arguments)
     end = kept.index("--") if "--" in kept else len(kept)
     for place, argument in enumerate(kept[:end]):
         name, equals, value = argument.partition("=")
-        if name != DATA_DIR_OPTION:
+        if name != option:
             continue
         width = 1 if equals else 2
         if not equals:
             value = kept[place + 1] if place + 1 < end else ""
-        _use_data_dir(value)
-        return kept[:place] + kept[place + width :]
-    return kept
+        return value, kept[:place] + kept[place + width :]
+    return None, kept
 
 
 def _use_data_dir(directory: str) -> None:
@@ -264,7 +287,8 @@ def command_line() -> "App":
         console=PipedConsole(),
         name="faregate",
         help="A fare gate for AI features: authorise and hold, run, settle what it really cost.",
-        help_epilogue="Every command takes --data-dir: the directory of the embedded PostgreSQL, as `faregate up` printed it.",
+        help_epilogue="Every command takes --data-dir: the directory of the embedded PostgreSQL, as `faregate up` printed it; and "
+        "--tenant: the tenant to work on, in a deployment of several.",
         help_format="plaintext",
         version=_version,
     )

@@ -4,7 +4,7 @@ It is the only module of the gateway that imports all libraries.
 """
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from dependency_injector import providers
 
@@ -83,6 +83,7 @@ from faregate.host.container import FaregateContainer
 
 if TYPE_CHECKING:
     from faregate.gateway.graphql.service import GraphService
+    from faregate.gateway.tenancy.apps import TenantApps
 
 __all__ = ["GatewayContainer"]
 
@@ -158,11 +159,23 @@ def make_graphql(
     )
 
 
+def make_tenant_apps(deployment: FaregateContainer, settings: Settings) -> "TenantApps":
+    """Return the applications of the tenants of a deployment."""
+    from faregate.gateway.tenancy.opening import tenant_apps  # it makes containers of this class
+
+    return tenant_apps(deployment, idle_seconds=settings.tenant_idle_seconds)
+
+
 host = FaregateContainer
 
 
 class GatewayContainer(FaregateContainer):
-    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher`, `controllers` and `cycles`."""
+    """Needs `settings`; takes what `FaregateContainer` takes; adds `dispatcher`, `controllers`, `cycles`, and for a deployment of
+    many tenants `tenant_apps`.
+    """
+
+    __self__ = cast("Any", providers.Self())
+    tenant_apps: "providers.Provider[TenantApps]" = providers.Singleton(make_tenant_apps, __self__, host.settings)
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
@@ -172,13 +185,20 @@ class GatewayContainer(FaregateContainer):
     )
     work: providers.Provider[UnitOfWork] = providers.Singleton(UnitOfWork, host.database, host.idempotency, host.audit)
     limiter: providers.Provider[RateLimiter] = providers.Singleton(
-        RateLimiter, providers.Callable(limit_rules, host.settings), host.clock, host.settings.provided.redis_url
+        RateLimiter,
+        providers.Callable(limit_rules, host.settings),
+        host.clock,
+        host.settings.provided.redis_url,
+        namespace=host.settings.provided.db_schema,
     )
     response_cache: providers.Provider[ResponseCache] = providers.Singleton(
         ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
     )
     write_marks: providers.Provider[WriteMarks] = providers.Singleton(
-        WriteMarks, host.settings.provided.read_lag_seconds, host.settings.provided.redis_url
+        WriteMarks,
+        host.settings.provided.read_lag_seconds,
+        host.settings.provided.redis_url,
+        namespace=host.settings.provided.db_schema,
     )
     replica_reads: providers.Provider[ReplicaReads] = providers.Singleton(ReplicaReads, host.database, write_marks)
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(
@@ -190,6 +210,7 @@ class GatewayContainer(FaregateContainer):
         limiter,
         host.database,
         providers.List(host.core.container.gauges, host.core.container.replica_gauges, host.credit.container.gauges),
+        tenant=host.settings.provided.tenant,
     )
     credits_process_controller: providers.Provider[CreditsProcessController] = providers.Singleton(
         CreditsProcessController,

@@ -70,6 +70,9 @@ STATUS: Mapping[str, int] = {
     "unknown_view": 404,
     "unknown_ingest_rule": 404,
     "unknown_portal_link": 404,
+    "unknown_tenant": 404,
+    "tenant_suspended": 403,
+    "tenant_exists": 409,
 }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -34,6 +34,7 @@ from faregate.gateway.observability.tracing import tracing
 from faregate.gateway.openapi.pages import documentation_routes
 from faregate.gateway.security.client_address import ForwardedAddress
 from faregate.gateway.security.jwks import KeySet
+from faregate.gateway.tenancy.process import create_front, watched
 
 __all__ = ["create_app", "from_environment", "open_engines", "server_config"]
 
@@ -43,9 +44,15 @@ _PATH_SHOWN = 500
 
 
 def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> Starlette:
-    """Return the application of `container`; with `own_lifecycle` its lifespan opens and closes the engines."""
+    """Return the application of `container`; with `own_lifecycle` its lifespan opens and closes the engines.
+
+    With FAREGATE_MULTI_TENANT it is the application in front of those of the tenants.
+    """
     container.check_dependencies()
     settings = container.settings()
+    lifespan = _lifespan(container) if own_lifecycle else None
+    if settings.multi_tenant:
+        return create_front(container, lifespan)
     controllers = container.controllers()
     _warn_of_unchecked_claims(settings)
     calls = container.dispatcher().routes(controllers)
@@ -70,7 +77,7 @@ def create_app(container: GatewayContainer, *, own_lifecycle: bool = True) -> St
             Middleware(DirectRoutes, calls),
         ],
         exception_handlers={HTTPException: _http_error},
-        lifespan=_lifespan(container) if own_lifecycle else None,
+        lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect would lose the body, and name the host of the Host header
     return app
@@ -131,15 +138,15 @@ async def open_engines(container: GatewayContainer) -> AsyncGenerator[None]:
     Raises:
         EngineUnavailableError: the database is unavailable; the text names its address, the reason and the fix.
     """
-    async with container.engines():
+    async with container.engines(), AsyncExitStack() as opened:
+        opened.push_async_callback(container.write_marks().close)
+        opened.push_async_callback(container.limiter().close)
+        opened.push_async_callback(container.response_cache().close)
         looking = asyncio.create_task(_report_key_set(container.settings().jwks_url))
-        try:
-            yield
-        finally:
-            looking.cancel()
-            await container.response_cache().close()
-            await container.limiter().close()
-            await container.write_marks().close()
+        opened.callback(looking.cancel)
+        if container.settings().multi_tenant:
+            await opened.enter_async_context(watched(container.tenant_apps()))
+        yield
 
 
 async def _report_key_set(url: str | None) -> None:

@@ -60,6 +60,10 @@ class Consumer:
         self._in_hand: Sequence[Delivery] = ()
         self._interruptions = 0
 
+    def takes_from(self, transport: ITransport) -> bool:
+        """Return whether its queue is one of `transport`."""
+        return self._transport is transport
+
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, and finish the current batch."""
         while not stop.is_set():
@@ -80,25 +84,47 @@ class Consumer:
         waiting = [delivery.published_at for delivery in self._in_hand if delivery.published_at is not None]
         return min([now, *waiting, *([backlog.oldest_at] if backlog.oldest_at else [])])
 
+    async def consume_waiting(self, stop: asyncio.Event) -> bool:
+        """Handle one batch of the messages that wait now; return whether more may wait. For a worker that has many queues.
+
+        Raises:
+            EngineUnavailableError: the broker or the database is unavailable; the messages are delivered again.
+        """
+        consumer = await self._transport.consume(self.queue)
+        try:
+            return await self._handle_batch(consumer, stop, wait_seconds=0) == self._batch_size
+        finally:
+            await self._leave(consumer)
+
     async def _consume(self, stop: asyncio.Event) -> None:
         consumer = await self._transport.consume(self.queue)
         try:
             while not stop.is_set():
-                self._in_hand = await consumer.take(self._batch_size, wait_seconds=_IDLE_SECONDS)
-                self._interruptions, self.problem = 0, None
-                if self._in_hand:
-                    failpoint("taken")
-                    began = self._clock.monotonic()
-                    decisions = await self._handled(stop)
-                    if decisions is None:
-                        return
-                    failpoint("handled")
-                    await self._let_go(consumer, decisions)
-                    self._metrics.handled(self.queue, decisions, self._clock.monotonic() - began)
+                if await self._handle_batch(consumer, stop, wait_seconds=_IDLE_SECONDS) is None:
+                    return
         finally:
-            self._in_hand = ()
-            with contextlib.suppress(EngineUnavailableError):
-                await consumer.close()
+            await self._leave(consumer)
+
+    async def _handle_batch(self, consumer: IConsumer, stop: asyncio.Event, *, wait_seconds: float) -> int | None:
+        """Handle one batch and return its size; None if it could not be handled before `stop` was set."""
+        self._in_hand = await consumer.take(self._batch_size, wait_seconds=wait_seconds)
+        self._interruptions, self.problem = 0, None
+        if not self._in_hand:
+            return 0
+        failpoint("taken")
+        began = self._clock.monotonic()
+        decisions = await self._handled(stop)
+        if decisions is None:
+            return None
+        failpoint("handled")
+        await self._let_go(consumer, decisions)
+        self._metrics.handled(self.queue, decisions, self._clock.monotonic() - began)
+        return len(decisions)
+
+    async def _leave(self, consumer: IConsumer) -> None:
+        self._in_hand = ()
+        with contextlib.suppress(EngineUnavailableError):
+            await consumer.close()
 
     async def _handled(self, stop: asyncio.Event) -> Sequence[tuple[Delivery, Decision]] | None:
         pauses = 0

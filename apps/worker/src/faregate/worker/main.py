@@ -8,6 +8,7 @@ from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
 from faregate.usage.service import UsageService
 from faregate.worker.container import WorkerContainer
+from faregate.worker.tenancy.process import run_tenants_worker
 
 __all__ = ["run_worker", "stop_on_signals"]
 
@@ -17,16 +18,20 @@ log = get_logger(__name__)
 async def run_worker(
     settings: Settings, stop: asyncio.Event | None = None, *, on_ready: Callable[[Sequence[str]], None] | None = None
 ) -> None:
-    """Run the worker until SIGTERM, SIGINT or `stop`; open and close the engines.
+    """Run the worker until SIGTERM, SIGINT or `stop`; open and close the engines. With FAREGATE_MULTI_TENANT it works for all
+    tenants.
 
     `on_ready` is called with the names of its queues once the database answers and the first settlements are prepared.
 
     Raises:
         EngineUnavailableError: the database is unavailable at the start.
     """
+    stop = stop if stop is not None else stop_on_signals()
+    if settings.multi_tenant:
+        await run_tenants_worker(settings, stop, on_ready=on_ready)
+        return
     container = WorkerContainer(settings=settings)
     container.check_dependencies()
-    stop = stop if stop is not None else stop_on_signals()
     worker = container.worker()  # wrong settings are reported before the engines are opened
     try:
         async with container.engines():

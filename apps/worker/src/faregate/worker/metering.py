@@ -18,7 +18,9 @@ __all__ = ["metering_jobs"]
 log = get_logger(__name__)
 
 _WATCH_QUOTAS_SECONDS = 30.0
-_ROLL_UP_SECONDS = 5.0
+_ROLL_UP_SECONDS = 2.0
+"""Seldom enough that an idle database does little, often enough that the sums of a busy one come in short steps: while a long one
+runs, settlements wait for a processor."""
 _COPY_SECONDS = 15.0
 
 

@@ -57,11 +57,15 @@ class WorkerMetrics:
 
     async def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        from prometheus_client import generate_latest
-
         from faregate.core.monitoring.prometheus import prometheus_text
 
-        return generate_latest(self._registry) + await prometheus_text(self._sources)
+        return self.counted() + await prometheus_text(self._sources)
+
+    def counted(self) -> bytes:
+        """Return what this process has counted, without reading the engines."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)
 
 
 def _outcome(outcome: Settled | Exception) -> str:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Generator, Sequence
 from dataclasses import asdict
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,9 +22,16 @@ from faregate.core.monitoring.readiness import check_all, check_database, check_
 from faregate.core.monitoring.replica_status import replica_checks
 from faregate.core.runtime.listening import listening_socket
 from faregate.worker.consumer import Consumer
-from faregate.worker.metrics import WorkerMetrics
 
-__all__ = ["Probes"]
+__all__ = ["IMetricsText", "Probes"]
+
+
+class IMetricsText(Protocol):
+    """Metrics of a process."""
+
+    async def text(self) -> bytes:
+        """Return them in Prometheus' text format."""
+        ...
 
 
 class Probes:
@@ -35,7 +43,7 @@ class Probes:
         port: int,
         database: Database,
         consumers: Sequence[Consumer],
-        metrics: WorkerMetrics,
+        metrics: IMetricsText,
         clock: IClock,
     ) -> None:
         self._socket = listening_socket(

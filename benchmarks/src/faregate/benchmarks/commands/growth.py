@@ -40,16 +40,16 @@ def growth(
 
     async def run() -> tuple[Sequence[Grown], Mapping[str, str]]:
         sizes = [rows // divisor for divisor in _DIVISORS]
-        async with private_ground(wallets=0, max_wal_size="8GB", checkpoint_timeout="1h") as ground:
+        server = {"max_wal_size": "8GB", "checkpoint_timeout": "1h"}
+        async with private_ground(wallets=0, **server) as small, private_ground(wallets=0, **server) as ground:
             raise_gc_thresholds()
-            found = await measure_growth(ground, sizes, wallets=wallets, block=block, on_progress=_tell)
+            found = await measure_growth(small, ground, sizes, wallets=wallets, block=block, on_progress=_tell)
             return found, machine(ground)
 
     found, on = event_loop.run(run())
-    flat = all(ratio <= _LIMIT for grown in found for ratio in _ratios(grown, found[0]))
-    passed = flat and not any(grown.drifts for grown in found)
+    passed = all(max(each.settlement_ratio, each.event_ratio) <= _LIMIT and not each.drifts for each in found)
     if output == "json":
-        told = [{**asdict(grown), "beside_first": _ratios(grown, found[0])} for grown in found]
+        told = [{**asdict(grown), "ratios": [grown.settlement_ratio, grown.event_ratio]} for grown in found]
         print_json({"sizes": told, "limit": _LIMIT, "machine": on, "passed": passed})
     else:
         columns = [
@@ -64,7 +64,7 @@ def growth(
             "on the clock",
             "drifts",
         ]
-        print_table("Processor time in growing tables", columns, [_row(grown, found[0]) for grown in found])
+        print_table(f"Processor time beside that at {found[0].rows:,} rows", columns, list(map(_row, found)))
         print_table("Measured on", ["", "value"], list(on.items()))
     return 0 if passed else 1
 
@@ -74,17 +74,10 @@ def _tell(rows: int) -> None:
         errors.print(f"{rows:,} rows", end="\r")
 
 
-def _ratios(grown: Grown, first: Grown) -> tuple[float, float]:
-    return (
-        round(grown.settlement.processor / first.settlement.processor, 2),
-        round(grown.event.processor / first.event.processor, 2),
-    )
-
-
-def _row(grown: Grown, first: Grown) -> tuple[str, ...]:
-    settlement, event = _ratios(grown, first)
+def _row(grown: Grown) -> tuple[str, ...]:
+    settlement, event = grown.settlement, grown.event
     return (
         *(f"{grown.rows:,}", f"{grown.gigabytes:.2f}", str(grown.partitions)),
-        *(f"{grown.settlement.processor:.0f}", f"{settlement:.2f}", f"{grown.settlement.clock:.0f}"),
-        *(f"{grown.event.processor:.1f}", f"{event:.2f}", f"{grown.event.clock:.1f}", str(grown.drifts)),
+        *(f"{settlement.processor:.0f}", f"{grown.settlement_ratio:.2f}", f"{settlement.clock:.0f}"),
+        *(f"{event.processor:.1f}", f"{grown.event_ratio:.2f}", f"{event.clock:.1f}", str(grown.drifts)),
     )

@@ -20,6 +20,7 @@ from faregate.core.logging import get_logger
 from faregate.core.messaging.dead_letters import DeadLetterService
 from faregate.core.messaging.interfaces import ITransport
 from faregate.core.messaging.postgres_transport import PostgresTransport
+from faregate.core.messaging.wake_ups import WakeUps
 from faregate.core.monitoring.gauges import QueueGauges
 from faregate.core.monitoring.heartbeats import Heartbeats
 from faregate.core.monitoring.replica_status import ReplicaGauges
@@ -27,6 +28,9 @@ from faregate.core.monitoring.scaling import QueueScaling
 from faregate.core.monitoring.system import SystemStatus
 from faregate.core.privacy.key_ring import KeyRing, parse_keys
 from faregate.core.settings import Settings
+from faregate.core.tenants.registry import TenantRegistry
+from faregate.core.tenants.service import TenantService
+from faregate.core.tenants.values import tag_of
 from faregate.core.webhooks.egress import Egress
 from faregate.core.webhooks.endpoints import WebhookStore
 from faregate.core.webhooks.outgoing_events import Announcer
@@ -72,21 +76,28 @@ def make_replica(settings: Settings) -> Replica | None:
     return Replica(database, lag_seconds=settings.read_lag_seconds)
 
 
-def make_transport(settings: Settings, database: Database, clock: IClock | None = None) -> ITransport:
+def make_transport(
+    settings: Settings, database: Database, clock: IClock | None = None, wake_ups: WakeUps | None = None
+) -> ITransport:
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
     if settings.broker_url is None:
-        return PostgresTransport(database)
+        return PostgresTransport(database, wake_ups)
     try:
+        from faregate.core.messaging.rabbitmq.names import QueueNames
         from faregate.core.messaging.rabbitmq.transport import RabbitTransport
     except ModuleNotFoundError as error:
         raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
     prefetch = 2 * settings.settle_batch_size
-    return RabbitTransport(settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock)
+    names = QueueNames.of(settings.tenant)
+    return RabbitTransport(
+        settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock, names=names
+    )
 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
     """Return the store of this deployment's API keys."""
-    return KeyStore(database, clock, settings.key_pepper.get_secret_value())
+    tag = tag_of(settings.tenant) if settings.tenant is not None else ""
+    return KeyStore(database, clock, settings.key_pepper.get_secret_value(), tag)
 
 
 def make_ring(settings: Settings) -> KeyRing:
@@ -127,15 +138,17 @@ async def _connect(transport: ITransport) -> None:
 class CoreContainer(containers.DeclarativeContainer):
     """Container of the core. Needs `settings`; exports `database`, `transport`, `outbox`, `dead_letters`, `subjects`,
     `heartbeats`, `gauges`, `replica_gauges`, `scaling`, `system_status`, `idempotency`, `audit`, `keys`,
-    `web_sessions`, `portal_links`, `egress`, `announcer`, `webhooks`, `ring` and `clock`.
+    `web_sessions`, `portal_links`, `egress`, `announcer`, `webhooks`, `ring`, `tenants`, `tenant_service`
+    and `clock`.
     """
 
     settings: providers.Provider[Settings] = providers.Dependency(instance_of=Settings)
 
     clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
-    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock)
-    outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database)
+    wake_ups: providers.Provider[WakeUps | None] = providers.Object(None)
+    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock, wake_ups)
+    outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database, wake_ups)
     dead_letters: providers.Provider[DeadLetterService] = providers.Singleton(DeadLetterService, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)
     heartbeats: providers.Provider[Heartbeats] = providers.Singleton(Heartbeats, database)
@@ -152,6 +165,10 @@ class CoreContainer(containers.DeclarativeContainer):
         Egress, allow_private=settings.provided.webhook_allow_private
     )
     ring: providers.Provider[KeyRing] = providers.Singleton(make_ring, settings)
+    tenants: providers.Provider[TenantRegistry] = providers.Singleton(TenantRegistry, database, ring)
+    tenant_service: providers.Provider[TenantService] = providers.Singleton(
+        TenantService, database, tenants, settings, clock
+    )
     announcer: providers.Provider[Announcer] = providers.Singleton(Announcer, database)
     webhooks: providers.Provider[WebhookStore] = providers.Singleton(WebhookStore, database, egress, ring)
     keys: providers.Provider[KeyStore] = providers.Singleton(make_key_store, settings, database, clock)

@@ -23,6 +23,8 @@ __all__ = [
     "ScheduledJobRow",
     "SubjectRow",
     "TableModel",
+    "TenantHostRow",
+    "TenantRow",
     "VersionRow",
     "WebSessionRow",
     "WebhookDeliveryRow",
@@ -225,6 +227,28 @@ class AuditEntryRow(TableModel, table=True):
     address: str | None = Field(sa_column=Column(INET))
     request_id: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = Field(sa_column=created_at())
+
+
+class TenantRow(TableModel, table=True):
+    """A tenant of the deployment: where its tables are, and which settings it has of its own.
+
+    Filled in the deployment's own schema only. `overrides` is JSON, encrypted if there are keys for it.
+    """
+
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    db_schema: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    tag: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    overrides: str = Field(sa_column=Column(Text, nullable=False))
+    changed_at: datetime = Field(sa_column=created_at())
+    created_at: datetime = Field(sa_column=created_at())
+
+
+class TenantHostRow(TableModel, table=True):
+    """A host name at which a tenant is served; no two tenants share one."""
+
+    host: str = Field(sa_column=Column(Text, primary_key=True))
+    tenant: str = Field(sa_column=Column(Text, nullable=False, index=True))
 
 
 class WebhookEndpointRow(TableModel, table=True):

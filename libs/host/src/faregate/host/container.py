@@ -100,6 +100,8 @@ class FaregateContainer(containers.DeclarativeContainer):
     web_sessions = core.container.web_sessions
     egress = core.container.egress
     ring = core.container.ring
+    tenants = core.container.tenants
+    tenant_service = core.container.tenant_service
     announcer = core.container.announcer
     webhooks = core.container.webhooks
 

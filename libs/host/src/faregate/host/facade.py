@@ -13,7 +13,7 @@ from faregate.client.charge_handle import ChargeHandle
 from faregate.client.charge_request import Estimate
 from faregate.client.values import Balance, Quote
 from faregate.client.wrapping.wrap import Unmetered, user_of, wrap_sdk
-from faregate.core.db.migrate import current_revision, schema_problem, upgrade
+from faregate.core.db.migrate import database_problem, upgrade
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import load_settings
 from faregate.credit.errors import UnknownWalletError
@@ -411,7 +411,7 @@ class Faregate:
         async with self.container.engines() as database:
             if self._migrate:
                 await upgrade(database)
-            elif (problem := schema_problem(await current_revision(database))) is not None:
+            elif (problem := await database_problem(database)) is not None:
                 raise ConfigurationError(f"{problem.detail}; {problem.fix}")
             await self.features.introduce(self._features)
             yield

@@ -6,6 +6,7 @@ Costs are exact to 28 digits.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import NamedTuple
 
 __all__ = ["Cost", "Rate", "RateCard", "are_inconsistent"]
 
@@ -47,8 +48,7 @@ class Rate:
     minimum: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """A cost in USD; `total` may exceed `input` plus `output` by costs that are neither (searches, requests)."""
 
     total: Decimal

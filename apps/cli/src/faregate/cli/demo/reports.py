@@ -1,5 +1,6 @@
 """Tables of the results of a load run."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -8,7 +9,7 @@ from statistics import quantiles
 from faregate.cli.demo.load_driver import RequestOutcome, SettledRequest
 from faregate.cli.shared.output import console, print_table
 
-__all__ = ["show_models", "show_pace", "show_refusals", "totals"]
+__all__ = ["processor_seconds", "show_models", "show_pace", "show_refusals", "totals"]
 
 
 def totals(settled: Iterable[SettledRequest]) -> dict[str, int | Decimal]:
@@ -45,11 +46,26 @@ def show_refusals(outcomes: Sequence[RequestOutcome]) -> None:
         console.print("No request was refused at its start.")
 
 
-def show_pace(outcomes: Sequence[RequestOutcome], seconds: float) -> None:
-    """Print the rate of requests and the latency of `start`."""
+def show_pace(outcomes: Sequence[RequestOutcome], seconds: float, *, callers: int, driver_seconds: float) -> None:
+    """Print the rate of requests, the latency of `start`, and what limits both.
+
+    Args:
+        callers: how many requests were under way at a time.
+        driver_seconds: processor time of this process while it sent them.
+    """
     p50, p95, p99 = percentiles([outcome.start_ms for outcome in outcomes])
     rate = len(outcomes) / seconds
     console.print(f"{rate:,.0f} requests/s; `start` took p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms")
+    own_ms = 1000 * driver_seconds / max(1, len(outcomes))
+    console.print(
+        f"That is {callers} callers, each with one request (two calls) at a time; sending one took {own_ms:.1f} ms of processor "
+        f"time here, on the same {os.cpu_count()} processors as the servers. `faregate bench start` loads a gateway fully."
+    )
+
+
+def processor_seconds() -> float:
+    """Return the processor time that this process has taken."""
+    return sum(os.times()[:2])
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float, float]:

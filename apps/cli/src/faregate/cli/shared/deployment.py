@@ -10,20 +10,50 @@ if TYPE_CHECKING:
     from faregate.core.db.embedded import EmbeddedServer
     from faregate.core.settings import Settings
 
-__all__ = ["database_name", "existing_deployment", "require_database"]
+__all__ = ["database_name", "existing_deployment", "home_deployment", "of_tenant", "require_database"]
 
 
 def existing_deployment() -> Settings:
-    """Return the settings of the environment, for commands that need an existing database.
+    """Return the settings of the environment, for commands that need an existing database; with FAREGATE_TENANT those of the
+    tenant.
+
+    Not within an event loop: a tenant is looked up in the database.
 
     Raises:
         ConfigurationError: as `require_database`.
+        UnknownTenantError: there is no such tenant.
     """
+    return of_tenant(home_deployment())
+
+
+def home_deployment() -> Settings:
+    """Return the settings of the environment as `existing_deployment` does, whatever FAREGATE_TENANT says."""
     from faregate.core.settings import load_settings
 
     settings = load_settings()
     require_database(settings)
     return settings
+
+
+def of_tenant(settings: Settings) -> Settings:
+    """Return the settings of the tenant that `settings` name; the same settings if they name none."""
+    from faregate.core.container import CoreContainer
+    from faregate.core.runtime import event_loop
+
+    key = settings.tenant
+    if key is None:
+        return settings
+
+    async def found() -> Settings:
+        core = CoreContainer(settings=settings)
+        await core.database().open()
+        try:
+            service = core.tenant_service()
+            return service.settings_of(await service.get(key))
+        finally:
+            await core.database().close()
+
+    return event_loop.run(found())
 
 
 def require_database(settings: Settings) -> None:

@@ -27,8 +27,10 @@ def with_library(work: Callable[[WorkerContainer], Awaitable[T]]) -> T:
     """
     from faregate.worker.container import WorkerContainer
 
+    settings = existing_deployment()
+
     async def run() -> T:
-        container = WorkerContainer(settings=existing_deployment())
+        container = WorkerContainer(settings=settings)
         async with container.engines():
             return await in_audit(container.database(), container.audit(), lambda: work(container), library=container)
 

@@ -15,6 +15,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
 
 from faregate.core.clock import Deadline, IClock
+from faregate.core.db.schema import SCHEMA
 from faregate.core.errors import MissingExtraError
 from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
@@ -34,13 +35,16 @@ _AWAY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LimitRules:
-    """Requests per minute of one credential, by kind; 0 for no limit. `refused` limits wrong credentials from one address."""
+    """Requests per minute of one credential, by kind; 0 for no limit. `refused` limits wrong credentials from one address, and
+    `tenant` all credentials together.
+    """
 
     key: int
     admin: int
     analyst: int
     user: int
     refused: int
+    tenant: int = 0
 
     def of(self, principal: Principal) -> int:
         """Return the limit of a credential; a person has the highest limit of their roles."""
@@ -59,6 +63,7 @@ def limit_rules(settings: Settings) -> LimitRules:
         settings.rate_limit_analyst,
         settings.rate_limit_user,
         settings.rate_limit_refused,
+        settings.rate_limit_tenant,
     )
 
 
@@ -69,8 +74,12 @@ class RateLimiter:
     own. A rate limit protects from load; it never decides whether somebody may spend credits.
     """
 
-    def __init__(self, rules: LimitRules, clock: IClock, redis_url: str | None = None) -> None:
+    def __init__(
+        self, rules: LimitRules, clock: IClock, redis_url: str | None = None, *, namespace: str = SCHEMA
+    ) -> None:
+        """`namespace`: separates the counters of tenants that share a Redis."""
         self._rules = rules
+        self._prefix = "" if namespace == SCHEMA else f"{namespace}:"
         self._clock = clock
         self._local = SlidingWindowCounterRateLimiter(storage_from_string(_MEMORY))
         self._shared = _shared(redis_url)
@@ -92,7 +101,9 @@ class RateLimiter:
     async def count(self, principal: Principal, *, reading: bool, calls: int = 1) -> Mapping[str, str]:
         """Count one request to a path of a foreign protocol, or `calls` that one request stands for; see `take`."""
         limit = self._rules.of(principal)
-        return await self._count(f"principal:{_counted_as(principal)}", limit, reading=reading, calls=calls)
+        headers = await self._count(f"principal:{_counted_as(principal)}", limit, reading=reading, calls=calls)
+        await self._count("tenant", self._rules.tenant, reading=reading, calls=calls)
+        return headers
 
     async def refuse(self, address: str | None) -> None:
         """Count one wrong credential of an address.
@@ -133,7 +144,7 @@ class RateLimiter:
         if limit == 0:
             return {}
         item = RateLimitItemPerMinute(limit)
-        allowed, reset_at, remaining = await self._hit(item, name, reading=reading, calls=calls)
+        allowed, reset_at, remaining = await self._hit(item, self._prefix + name, reading=reading, calls=calls)
         if reset_at is None:
             return {}
         wait = max(1, math.ceil(reset_at - self._clock.now().timestamp()))

@@ -76,7 +76,7 @@ class ResponseCache:
             self._store = None
 
     def _key(self, name: str, question: str, version: str) -> str:
-        parts = (self._database.url, name, question, version)
+        parts = (self._database.url, self._database.sql.schema, name, question, version)
         return "faregate:" + sha256("\0".join(parts).encode()).hexdigest()
 
     async def _find(self, key: str) -> bytes | None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from faregate.core.clock import Deadline
+from faregate.core.db.schema import SCHEMA
 from faregate.core.logging import get_logger
 from faregate.core.runtime.bounded_memory import BoundedCache
 
@@ -29,9 +30,13 @@ _CALLERS_BYTES = 4 * 1024 * 1024
 
 
 class WriteMarks:
-    """Remembers who has written within the last `lag_seconds`, the longest that a replica may be behind."""
+    """Remembers who has written within the last `lag_seconds`, the longest that a replica may be behind.
 
-    def __init__(self, lag_seconds: float, redis_url: str | None = None) -> None:
+    `namespace` separates the callers of tenants that share a Redis.
+    """
+
+    def __init__(self, lag_seconds: float, redis_url: str | None = None, *, namespace: str = SCHEMA) -> None:
+        self._prefix = _PREFIX if namespace == SCHEMA else f"{_PREFIX}{namespace}:"
         self._lag_seconds = lag_seconds
         self._kept_seconds = 2 * math.ceil(lag_seconds) + 1
         self._redis_url = redis_url if lag_seconds > 0 else None
@@ -50,7 +55,7 @@ class WriteMarks:
             return
         try:
             await self._restored()
-            await self._redis.set(_name(caller), b"1", ex=self._kept_seconds)
+            await self._redis.set(self._name(caller), b"1", ex=self._kept_seconds)
         except Exception:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
             self._missing = True
             self._leave()
@@ -63,7 +68,7 @@ class WriteMarks:
             return True
         try:
             await self._restored()
-            mark, unsure, begun = await self._redis.mget(_name(caller), _UNSURE, _BEGUN)
+            mark, unsure, begun = await self._redis.mget(self._name(caller), _UNSURE, _BEGUN)
             if begun is None:
                 await self._begin()
         except Exception:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
@@ -103,6 +108,5 @@ class WriteMarks:
             )
         return self._client
 
-
-def _name(caller: str) -> str:
-    return _PREFIX + sha256(caller.encode()).hexdigest()
+    def _name(self, caller: str) -> str:
+        return self._prefix + sha256(caller.encode()).hexdigest()

@@ -12,6 +12,7 @@ from faregate.gateway.security.auth import ALL_SCOPES, Principal, Scope, bearer_
 __all__ = ["Authenticator", "ITokens"]
 
 _KEY_PREFIX = "fg_"
+_BOOTSTRAP = Principal("bootstrap", ALL_SCOPES)
 _HOW = "send a server API key as x-server-api-key, or a key or a user's token in the Authorization header, after the word Bearer"
 
 
@@ -42,7 +43,7 @@ class Authenticator:
         if not given:
             raise UnauthenticatedError(f"No credential; {_HOW}")
         if self._is_bootstrap(given):
-            return Principal("bootstrap", ALL_SCOPES)
+            return _BOOTSTRAP
         if server_key or given.startswith(_KEY_PREFIX):
             return await self._key(given, address)
         if self._tokens is None:

@@ -25,13 +25,17 @@ class ReportLoop:
         """Queue and send until `stop` is set; finish mails that have begun."""
         while not stop.is_set():
             try:
-                queued = await self._service.queue_due()
-                sent = await self._deliverer.send_due(stop=stop)
-                if queued or sent:
-                    log.info("reports_sent", queued=queued, sent=sent)
+                await self.run_due(stop)
             except EngineUnavailableError as error:
                 log.warning("reports_wait", reason=error.detail)
             except Exception:
                 log.error("reports_interrupted", exc_info=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._poll_seconds)
+
+    async def run_due(self, stop: asyncio.Event) -> None:
+        """Queue the reports that are due, and send those that wait, until `stop` is set."""
+        queued = await self._service.queue_due()
+        sent = await self._deliverer.send_due(stop=stop)
+        if queued or sent:
+            log.info("reports_sent", queued=queued, sent=sent)

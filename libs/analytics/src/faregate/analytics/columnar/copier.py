@@ -6,22 +6,24 @@ are now, and registers the files and moves the state on in one transaction. A fi
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.columnar.duckdb_setup import duckdb_installed
+from faregate.analytics.columnar.duckdb_setup import NEEDS_DUCKDB, duckdb_installed
 from faregate.analytics.columnar.folder import StoreFolder
 from faregate.analytics.columnar.merging import due_for_merge
 from faregate.analytics.columnar.registry import CopyState, Registry
 from faregate.analytics.columnar.sql import COPY
-from faregate.analytics.columnar.values import CopiedFile
+from faregate.analytics.columnar.values import CopiedFile, CopyStatus
 from faregate.analytics.columnar.writer import FileWriter, RowsFile
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month
+from faregate.core.errors import ConfigurationError, MissingExtraError
 from faregate.core.logging import get_logger
 
 __all__ = ["ColumnarCopier", "Copied", "CopyLimits"]
@@ -71,11 +73,41 @@ class ColumnarCopier:
         """Whether the settings name a folder, and the extra is installed."""
         return self._directory is not None and duckdb_installed()
 
-    async def run(self) -> int:
-        """Copy the facts of all ended transactions, merge small files and remove old ones; return how many facts were copied."""
-        copied = 0
+    def check(self) -> None:
+        """Check that the settings name a folder, and that the extra is installed.
+
+        Raises:
+            ConfigurationError: FAREGATE_COLUMNAR_DIR is not set.
+            MissingExtraError: duckdb is not installed.
+        """
+        if self._directory is None:
+            raise ConfigurationError(
+                "FAREGATE_COLUMNAR_DIR is not set; set it to a folder, e.g. /var/lib/faregate/columnar, for the worker "
+                "and for gateways"
+            )
+        if not duckdb_installed():
+            raise MissingExtraError(NEEDS_DUCKDB, "columnar")
+
+    async def status(self) -> CopyStatus:
+        """Return how far the copy reaches."""
+        async with self._database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+            state = await self._registry.state(session, longest_seconds=self._limits.longest_seconds)
+            live, _, _ = await self._registry.files(session, kept_seconds=0)
+            months = await self._registry.months(session)
+            waiting = sum((await self._registry.waiting(session, state)).values())
+        sizes, facts = sum(file.bytes for file in live), sum(file.facts for file in live)
+        folder = str(StoreFolder(self._directory, state.store).path) if self._directory is not None else ""
+        return CopyStatus(folder, len(months), len(live), sizes, facts, waiting, state.copied_at)
+
+    async def run(self, *, at_once: bool = False) -> int:
+        """Copy the facts of all ended transactions, merge small files and remove old ones; return how many facts were copied.
+
+        Args:
+            at_once: copy a few facts, too, instead of waiting for more.
+        """
+        copied, limits = 0, replace(self._limits, fewest_facts=1) if at_once else self._limits
         while self.configured:
-            step = await self._database.run(self._step)
+            step = await self._database.run(partial(self._step, limits=limits))
             copied += step.facts
             if not step.more:
                 break
@@ -83,11 +115,11 @@ class ColumnarCopier:
             log.info("facts_copied", facts=copied)
         return copied
 
-    async def _step(self, session: AsyncSession) -> Copied:
+    async def _step(self, session: AsyncSession, *, limits: CopyLimits) -> Copied:
         """Do one thing that is due, in one transaction."""
         if self._directory is None or not await self._registry.lock(session):
             return Copied(0, more=False)
-        state = await self._registry.state(session, longest_seconds=self._limits.longest_seconds)
+        state = await self._registry.state(session, longest_seconds=limits.longest_seconds)
         if not state.own:
             log.info("columnar_copy_begins_anew", reason="the database is new, or was restored from a dump")
             await self._registry.begin_anew(session)
@@ -95,8 +127,8 @@ class ColumnarCopier:
         if not state.adopted:
             return Copied(0, more=False)  # the facts have transaction numbers of another server until the sums have run
         folder = StoreFolder(self._directory, state.store)
-        with FileWriter(folder, memory_mb=self._limits.memory_mb, threads=self._limits.threads) as writer:
-            work = _Step(self._database, self._registry, self._limits, folder, writer)
+        with FileWriter(folder, memory_mb=limits.memory_mb, threads=limits.threads) as writer:
+            work = _Step(self._database, self._registry, limits, folder, writer)
             return await work.take(session, state)
 
 

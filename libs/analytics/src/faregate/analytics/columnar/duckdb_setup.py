@@ -10,7 +10,9 @@ from faregate.core.errors import MissingExtraError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["duckdb_installed", "open_duckdb", "quoted"]
+__all__ = ["NEEDS_DUCKDB", "duckdb_installed", "open_duckdb", "quoted"]
+
+NEEDS_DUCKDB = "The columnar copy of usage events"
 
 
 def duckdb_installed() -> bool:
@@ -18,12 +20,12 @@ def duckdb_installed() -> bool:
     return find_spec("duckdb") is not None
 
 
-def open_duckdb(folder: Path, *, memory_mb: int, threads: int, ordered: bool) -> "DuckDBPyConnection":
+def open_duckdb(folder: Path, *, memory_mb: int, threads: int, spill: Path | None = None) -> "DuckDBPyConnection":
     """Open a database in memory that reads and writes files of `folder`, and nothing else: no other file, no network, no
-    extension, no spilling to disk; its settings are locked.
+    extension; its settings are locked.
 
     Args:
-        ordered: keep the order of rows, as files have it.
+        spill: the folder for what does not fit into the memory; without it nothing is spilled.
 
     Raises:
         MissingExtraError: duckdb is not installed.
@@ -31,19 +33,20 @@ def open_duckdb(folder: Path, *, memory_mb: int, threads: int, ordered: bool) ->
     try:
         duckdb: Any = import_module("duckdb")
     except ImportError:
-        raise MissingExtraError("The columnar copy of usage events", "columnar") from None
+        raise MissingExtraError(NEEDS_DUCKDB, "columnar") from None
     connection: DuckDBPyConnection = duckdb.connect(
         ":memory:",
         config={
             "memory_limit": f"{memory_mb}MB",
             "threads": threads,
-            "temp_directory": "",
+            "temp_directory": str(spill.absolute()) if spill is not None else "",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
-            "preserve_insertion_order": ordered,
+            "preserve_insertion_order": False,
         },
     )
+    connection.execute("set parquet_metadata_cache = true")
     connection.execute(f"set allowed_directories = [{quoted(folder)}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

@@ -27,6 +27,7 @@ __all__ = ["DuckDbEngine", "Selected"]
 _QUESTIONS_AT_ONCE = 4
 _KEPT_FACTS = 250_000
 _KEPT_FACTS_IN_ALL = 600_000
+_TABLES_KEPT = 64
 _NAMES = ", ".join(column.name for column in COLUMNS)
 _LARGE = ""
 
@@ -77,10 +78,15 @@ class DuckDbEngine:
                 cursor.interrupt()
                 asked.add_done_callback(_ignore)
 
+    def forget(self) -> None:
+        """Forget the facts of earlier questions, as after a start."""
+        with self._cursor() as cursor:
+            self._kept.forget(cursor)
+
     def _cursor(self) -> "DuckDBPyConnection":
         with self._lock:
             if self._root is None:
-                self._root = open_duckdb(self._folder, memory_mb=self._memory_mb, threads=self._threads, ordered=False)
+                self._root = open_duckdb(self._folder, memory_mb=self._memory_mb, threads=self._threads)
             return self._root.cursor()
 
     def _ask(self, cursor: "DuckDBPyConnection", selected: Selected, sql: str) -> Sequence[tuple[Any, ...]]:
@@ -125,6 +131,11 @@ class _KeptFacts:
             if self._in_use[name] <= 0:
                 del self._in_use[name]
 
+    def forget(self, cursor: "DuckDBPyConnection") -> None:
+        """Drop all tables that are not in use."""
+        with self._lock:
+            self._shrink(cursor, facts_limit=-1)
+
     def _made(self, cursor: "DuckDBPyConnection", selected: Selected) -> tuple[str, int]:
         self._number += 1
         name = f"kept_{self._number}"
@@ -137,10 +148,11 @@ class _KeptFacts:
         cursor.execute(f"drop table {name}")
         return _LARGE, 0
 
-    def _shrink(self, cursor: "DuckDBPyConnection") -> None:
+    def _shrink(self, cursor: "DuckDBPyConnection", facts_limit: int = _KEPT_FACTS_IN_ALL) -> None:
         """Drop tables that are not in use until the rest are small enough."""
         for key in list(self._tables):
-            if sum(facts for _, facts in self._tables.values()) <= _KEPT_FACTS_IN_ALL and len(self._tables) <= 64:
+            facts = sum(facts for _, facts in self._tables.values())
+            if facts <= facts_limit and len(self._tables) <= _TABLES_KEPT:
                 return
             name = self._tables[key][0]
             if name not in self._in_use:

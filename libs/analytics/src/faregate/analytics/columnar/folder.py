@@ -5,6 +5,7 @@ decided by the database, which names the files of each snapshot.
 """
 
 import os
+import shutil
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,11 @@ class StoreFolder:
         """Return the path under which a file is written."""
         return self.path / f".{file_id.hex}{_SUFFIX}{_UNFINISHED}"
 
+    @property
+    def spill(self) -> Path:
+        """The folder for what does not fit into the memory while files are written."""
+        return self.path / ".spill"
+
     def publish(self, file_id: UUID) -> int:
         """Give a written file its name once it is on the disk, and return its size."""
         unfinished, path = self.unfinished(file_id), self.file(file_id)
@@ -64,7 +70,10 @@ class StoreFolder:
         names = {self.file(file_id).name for file_id in known}
         left = [path for path in self.path.iterdir() if path.name not in names] if self.path.is_dir() else []
         for path in left:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         return [path.name for path in left]
 
 

@@ -15,7 +15,6 @@ from faregate.analytics.question.filters import Question
 
 __all__ = [
     "FactCondition",
-    "active_count_sql",
     "active_counts_sql",
     "active_sql",
     "condition_of",
@@ -108,15 +107,10 @@ def latencies_sql(facts: str, *, models: bool) -> str:
     """  # noqa: S608
 
 
-def active_count_sql(facts: str) -> str:
-    """Return the number of users with a valid fact."""
-    return f"select count(*) from (select 1 from {facts} e group by e.subject_id having sum(e.sign) > 0) a"  # noqa: S608
-
-
 def active_counts_sql(facts: str, period: str) -> str:
-    """Return the number of users with a valid fact, by period."""
-    users = f"select {period} as period from {facts} e group by period, e.subject_id having sum(e.sign) > 0"  # noqa: S608
-    return f"select period, count(*) from ({users}) a group by 1"  # noqa: S608
+    """Return the number of users with a valid fact, by period; no row without any."""
+    inner = f"select {period} as period from {facts} e group by period, e.subject_id having sum(e.sign) > 0"  # noqa: S608
+    return f"select period, count(*) from ({inner}) a group by 1"  # noqa: S608
 
 
 def active_sql(facts: str, period: str) -> str:

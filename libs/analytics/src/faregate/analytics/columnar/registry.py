@@ -26,6 +26,7 @@ class CopyState:
     open_txs: tuple[int, ...]
     next_tx: int
     next_open: tuple[int, ...]
+    copied_at: datetime | None
     own: bool
     adopted: bool
     late: bool
@@ -73,6 +74,7 @@ class Registry:
             tuple(row.open_txs),
             row.snapshot_max,
             tuple(row.in_progress),
+            row.copied_at,
             row.own,
             row.adopted,
             row.late,

@@ -31,6 +31,10 @@ class ColumnarRepository(RawRepository):
         super().__init__(database, archived)
         self._source = source
 
+    def forget(self) -> None:
+        """Forget the facts of earlier questions, as after a start: for benchmarks."""
+        self._source.forget()
+
     async def measures(
         self, session: AsyncSession, question: Question, by: Sequence[str] = (), rest: Rest | None = None
     ) -> dict[Group, Measures]:
@@ -69,10 +73,10 @@ class ColumnarRepository(RawRepository):
         models = about_models(question.filters)
         sums = await self._answer(session, question, sql.measures_sql("facts", (), models=models))
         latencies = sums and await self._answer(session, question, sql.latencies_sql("facts", models=models))
-        users = sums and await self._answer(session, question, sql.active_count_sql("facts"))
-        if not sums or latencies is None or not users:
+        users = sums and await self._answer(session, question, sql.active_counts_sql("facts", "0"))
+        if not sums or latencies is None or users is None:
             return await super().overview(session, question)
-        return measures_of(sums[0], 0), {row[0]: int(row[1]) for row in latencies}, int(users[0][0])
+        return measures_of(sums[0], 0), {row[0]: int(row[1]) for row in latencies}, sum(int(row[1]) for row in users)
 
     async def points(
         self, session: AsyncSession, question: Question, unit: Unit
@@ -124,7 +128,7 @@ class ColumnarRepository(RawRepository):
         rows = await self._answer(session, question, sql.active_counts_sql("facts", position))
         if rows is None:
             return await super().active_counts(session, question, unit)
-        return {periods[int(place)] if periods else None: int(number) for place, number in rows}
+        return {periods[int(place)] if periods else None: int(users) for place, users in rows}
 
     async def _answer(
         self, session: AsyncSession, question: Question, asked: str, rest: Rest | None = None

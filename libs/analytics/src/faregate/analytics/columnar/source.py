@@ -64,6 +64,10 @@ class ColumnarSource:
             found[key] = await self._select(session, question)
         return found[key]
 
+    def forget(self) -> None:
+        """Forget the facts of earlier questions, as after a start."""
+        self._engine.forget()
+
     async def rows(self, selected: Selected, sql: str) -> Sequence[tuple[Any, ...]] | None:
         """Return the rows of a question; None if it cannot be answered here: a file is gone, or memory or time were not enough."""
         try:

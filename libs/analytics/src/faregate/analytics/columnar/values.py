@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-__all__ = ["CopiedFile", "micros", "moment_of"]
+__all__ = ["CopiedFile", "CopyStatus", "micros", "moment_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -20,6 +20,19 @@ class CopiedFile:
     bytes: int
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStatus:
+    """How far the copy reaches: its months, files and facts, the facts that wait to be copied, and when it last moved on."""
+
+    folder: str
+    months: int
+    files: int
+    bytes: int
+    facts: int
+    waiting: int
+    copied_at: datetime | None
 
 
 def micros(moment: datetime) -> int:

@@ -21,6 +21,9 @@ __all__ = ["FileWriter", "RowsFile"]
 
 _COMPRESSION = "snappy"
 _GROUP_FACTS = 122_880
+_ORDER = "order by service, time_us"
+"""Groups of rows hold few services, and of each a short time: questions skip the groups that they are not about."""
+
 _TYPES = ", ".join(f"'{column.name}': '{column.type}'" for column in COLUMNS)
 _READ = f"""
 read_csv({{rows}}, auto_detect = false, header = false, columns = {{{{{_TYPES}}}}}, delim = ',', quote = '"', escape = '"',
@@ -69,16 +72,16 @@ class FileWriter:
             self._open.close()
 
     def write(self, rows: RowsFile) -> CopiedFile:
-        """Write the file of closed rows, in order of time, and remove the rows."""
-        query = f"select * from {_READ.format(rows=quoted(rows.path))} order by time_us"  # noqa: S608
+        """Write the file of closed rows, and remove the rows."""
+        query = f"select * from {_READ.format(rows=quoted(rows.path))} {_ORDER}"  # noqa: S608
         written = self._written(query, rows.file_id, rows.month)
         rows.path.unlink()
         return written
 
     def merge(self, files: Sequence[CopiedFile]) -> CopiedFile:
-        """Write one file with the facts of several files of one month, in the order of the files."""
+        """Write one file with the facts of several files of one month."""
         paths = ", ".join(quoted(self._folder.file(file.file_id)) for file in files)
-        return self._written(f"select * from read_parquet([{paths}])", uuid4(), files[0].month)  # noqa: S608
+        return self._written(f"select * from read_parquet([{paths}]) {_ORDER}", uuid4(), files[0].month)  # noqa: S608
 
     def _written(self, query: str, file_id: UUID, month: date) -> CopiedFile:
         connection, unfinished = self._connection, quoted(self._folder.unfinished(file_id))
@@ -90,5 +93,7 @@ class FileWriter:
     @property
     def _connection(self) -> "DuckDBPyConnection":
         if self._open is None:
-            self._open = open_duckdb(self._folder.path, memory_mb=self._memory_mb, threads=self._threads, ordered=True)
+            self._open = open_duckdb(
+                self._folder.path, memory_mb=self._memory_mb, threads=self._threads, spill=self._folder.spill
+            )
         return self._open

@@ -10,10 +10,13 @@ import zlib
 from dataclasses import dataclass
 from hashlib import sha256
 
-__all__ = ["KEY_PATTERN", "Key", "hash_secret", "new_key", "parse_key"]
+__all__ = ["KEY_PATTERN", "TAG_LENGTH", "Key", "hash_secret", "new_key", "parse_key", "tag_text"]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 12, 43, 6
+
+TAG_LENGTH = 4
+"""Characters at the beginning of a key's id that name its tenant, in a deployment with several; 47 bits of the id stay random."""
 
 KEY_PATTERN = r"fg_(live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}"
 """Expression for scanners that search for leaked keys."""
@@ -37,9 +40,18 @@ class Key:
         return f"Key({self.environment!r}, {self.key_id!r})"
 
 
-def new_key(environment: str) -> Key:
-    """Return a new key for `live` or `test`."""
-    return Key(environment, _random(_ID_LENGTH), _random(_SECRET_LENGTH))
+def new_key(environment: str, tag: str = "") -> Key:
+    """Return a new key for `live` or `test`; its id begins with `tag`."""
+    return Key(environment, tag + _random(_ID_LENGTH - len(tag)), _random(_SECRET_LENGTH))
+
+
+def tag_text(number: int) -> str:
+    """Return a number in the characters of keys, the least significant first, at least `TAG_LENGTH` of them."""
+    digits: list[str] = []
+    while number or len(digits) < TAG_LENGTH:
+        number, digit = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[digit])
+    return "".join(digits)
 
 
 def parse_key(text: str) -> Key | None:

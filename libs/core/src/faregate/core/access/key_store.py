@@ -118,12 +118,14 @@ class KeyStore:
 
     Args:
         pepper: hashed into every stored key; with a different value no stored key is recognised.
+        tag: the beginning of the ids of new keys; it names the tenant, if there are several.
     """
 
-    def __init__(self, database: Database, clock: IClock, pepper: str) -> None:
+    def __init__(self, database: Database, clock: IClock, pepper: str, tag: str = "") -> None:
         self._database = database
         self._clock = clock
         self._pepper = pepper
+        self._tag = tag
         self._live: VersionedCache[_LiveKeys] = VersionedCache(database, "api_keys", self._load)
         self._used: dict[str, datetime] = {}
         self._note_again = Deadline(0)
@@ -252,7 +254,7 @@ class KeyStore:
     async def _add(
         self, session: AsyncSession, spec: KeySpec, created_by: str, *, client: str | None, minted_by: str | None
     ) -> tuple[ApiKey, Key]:
-        key = new_key(spec.environment)
+        key = new_key(spec.environment, self._tag)
         rows = await self._database.rows(
             session,
             KEY_ADD,

@@ -1,5 +1,7 @@
 """Database migrations: by command, at start-up, or within a host's own."""
 
+import asyncio
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -8,16 +10,22 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from faregate.core.db.database import Database, sqlstate
+from faregate.core.db.database import RETRIED_STATES, Database, sqlstate
+from faregate.core.db.sql import VERSION_READ
 from faregate.core.errors import ConfigurationError
+from faregate.core.logging import get_logger
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
+log = get_logger(__name__)
+
 __all__ = [
     "SchemaProblem",
     "current_revision",
+    "database_problem",
     "head_revision",
+    "problem_at",
     "run_alembic",
     "run_on",
     "schema_problem",
@@ -27,7 +35,15 @@ __all__ = [
 _LOCK = 7_305_201_923_140_001
 """Advisory lock: of two processes that start at the same time only one may migrate."""
 
+_ATTEMPTS = 30
 _NOT_ALLOWED = "42501"
+
+_OLDEST_CODE = 21
+"""Code of this revision and later runs on the newest schema: since then no migration took away what an older process needs
+(`tests/core/test_upgrades.py`). A migration that does raises this number."""
+
+_SERVES = "schema: oldest code"
+"""The row of the table `version` by which a schema tells older processes whether they may go on."""
 
 _MIGRATE = "run `faregate migrate`"
 _UPGRADE = "upgrade the package: `pip install --upgrade faregate`"
@@ -46,7 +62,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
 
 async def _upgrade_as_owner(database: Database) -> None:
     try:
-        await run_alembic(database, "upgrade", "head")
+        await _upgrade_under_traffic(database)
     except DBAPIError as error:
         if sqlstate(error) != _NOT_ALLOWED:
             raise
@@ -55,6 +71,20 @@ async def _upgrade_as_owner(database: Database) -> None:
             f"{database.sql.schema!r}, or let an administrator create the schema for that role: "
             f"create schema {database.sql.schema} authorization …"
         ) from error
+
+
+async def _upgrade_under_traffic(database: Database) -> None:
+    """Migrate in one transaction; again if it lost a deadlock against calls, or waited too long for a lock that they hold."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            await run_alembic(database, "upgrade", "head")
+        except DBAPIError as error:
+            if sqlstate(error) not in RETRIED_STATES or attempt == _ATTEMPTS:
+                raise
+            log.info("migration_retried", sqlstate=sqlstate(error), attempt=attempt)
+            await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +110,21 @@ def schema_problem(revision: str | None) -> SchemaProblem | None:
     return SchemaProblem(detail, _UPGRADE, newer=True)
 
 
+async def database_problem(database: Database) -> SchemaProblem | None:
+    """Return why this code cannot use the database, or None. A newer schema is no problem if it says that this code may go on."""
+    return await problem_at(database, await current_revision(database))
+
+
+async def problem_at(database: Database, revision: str | None) -> SchemaProblem | None:
+    """Return what `database_problem` returns for a database whose revision is known."""
+    problem = schema_problem(revision)
+    if problem is None or not problem.newer:
+        return problem
+    async with database.transaction(read_only=True) as session:
+        rows = await database.rows(session, VERSION_READ, name=_SERVES)
+    return None if rows and rows[0].version <= _number(head_revision()) else problem
+
+
 async def current_revision(database: Database) -> str | None:
     """Return the revision of the database, or None before the first migration."""
     await database.open()
@@ -96,6 +141,10 @@ def head_revision() -> str:
     if head is None:
         raise ConfigurationError("this installation of Faregate holds no migrations; reinstall it")
     return head
+
+
+def _number(revision: str) -> int:
+    return int(revision.partition("_")[0])
 
 
 def _known_revisions() -> set[str]:
@@ -146,3 +195,16 @@ def _run(connection: Connection, schema: str, command: str, *arguments: Any, **o
     config.set_main_option("path_separator", "os")
     config.attributes |= {"connection": connection, "schema": schema}
     getattr(commands, command)(config, *arguments, **options)
+    if command == "upgrade":
+        _tell_older_processes(connection, schema)
+
+
+def _tell_older_processes(connection: Connection, schema: str) -> None:
+    """Store which code runs on the newest schema, if the schema is that."""
+    sql = f"""
+    insert into {schema}.version (name, version)
+    select :name, :oldest where exists (select from {schema}.alembic_version where version_num = :head)
+    on conflict (name) do update set version = excluded.version
+    """  # noqa: S608
+    if connection.execute(text("select to_regclass(:table)"), {"table": f"{schema}.version"}).scalar() is not None:
+        connection.execute(text(sql), {"name": _SERVES, "oldest": _OLDEST_CODE, "head": head_revision()})

@@ -58,6 +58,11 @@ select pg_is_in_recovery() as is_standby,
   case when pg_is_in_recovery() then extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) else 0 end
     as seconds
 """
+_NEW_SNAPSHOT = "commit and chain"
+"""Begins the transaction again, with the same isolation: its snapshot would else be that of the first question for the state,
+from before the wait.
+"""
+
 _CONFLICT = "the replica cancelled a read that needs rows which the primary has removed"
 _TRY_AGAIN = "try again, and the primary answers"
 
@@ -84,6 +89,13 @@ class Replica:
         self._away = Deadline(0)
         self._warned = False
         self._connections: WeakSet[Connection] = WeakSet()
+
+    def of_schema(self, schema: str, *, share: int) -> "Replica":
+        """Return the same replica for the tables of another schema: on the same pool, of which it holds `share` connections."""
+        from faregate.core.db.shared_pool import SchemaDatabase
+
+        database = SchemaDatabase(self._database, schema, share=share)
+        return Replica(database, lag_seconds=float(self._lag_seconds))
 
     async def open(self) -> None:
         """Create the pool; nothing is connected yet."""
@@ -181,9 +193,12 @@ class Replica:
             async with AsyncExitStack() as trial:
                 opened = self._database.transaction(isolation=isolation, read_only=True)
                 session = await trial.enter_async_context(opened)
-                lag = await self._admitted(await self._connection(session), primary, scope)
+                connection = await self._connection(session)
+                lag = await self._admitted(connection, primary, scope)
                 if lag is None:
                     return None
+                if connection.is_in_transaction():
+                    await connection.execute(_NEW_SNAPSHOT)
                 session.info[_LAG] = lag
                 stack.push_async_exit(trial.pop_all())
         except _FAILURES as error:
@@ -194,7 +209,7 @@ class Replica:
         return session
 
     async def _connection(self, session: "AsyncSession") -> Connection:
-        """Return the driver's connection of a session; SQLAlchemy begins the transaction only with its own first statement.
+        """Return the driver's connection of a session.
 
         A connection that the server has closed is replaced: SQLAlchemy would not notice it here.
         """

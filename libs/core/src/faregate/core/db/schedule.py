@@ -10,15 +10,16 @@ from cronsim import CronSim
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
 from faregate.core.db.read_scope import repeated_on_primary
-from faregate.core.db.sql import JOB_ADD, JOB_CLAIM, JOB_FINISH, JOB_GIVE_BACK
-from faregate.core.errors import ConfigurationError
+from faregate.core.db.sql import JOB_ADD, JOB_CLAIM, JOB_FINISH, JOB_GIVE_BACK, JOB_RENEW
+from faregate.core.errors import ConfigurationError, EngineUnavailableError
 from faregate.core.logging import get_logger
 
 __all__ = ["Job", "Schedule"]
 
 log = get_logger(__name__)
 
-_LEASE = timedelta(minutes=10)
+_LEASE = timedelta(seconds=60)
+_RENEW_SECONDS = 15.0
 _GRACE_SECONDS = 5.0
 
 
@@ -44,8 +45,8 @@ class Schedule:
     """Runs the jobs that are due. A row per job in `scheduled_job` holds the time of its next run, and a lease excludes other
     workers.
 
-    The lease of a worker that dies in a job ends after 10 minutes; then another worker runs the job. So jobs must be safe to
-    repeat.
+    A worker renews the lease while its job runs. The lease of one that dies ends after a minute; then another worker runs the
+    job. A worker that could not renew it, such as one that was cut off, ends its run. So jobs must be safe to repeat.
     """
 
     def __init__(self, database: Database, clock: IClock, jobs: Sequence[Job]) -> None:
@@ -62,8 +63,8 @@ class Schedule:
         if not self._added:
             await self._add()
         ran = 0
-        while (job := await self._claim()) is not None:
-            await self._run(job)
+        while (claim := await self._claim()) is not None:
+            await self._run(*claim)
             ran += 1
         return ran
 
@@ -96,30 +97,73 @@ class Schedule:
             await self._database.rows(session, JOB_ADD, names=list(self._jobs), now=self._clock.now())
         self._added = True
 
-    async def _claim(self) -> Job | None:
+    async def _claim(self) -> tuple[Job, datetime] | None:
+        """Return a due job and when this run of it was claimed, which identifies the run."""
         async with self._database.transaction() as session:
             rows = await self._database.rows(
                 session, JOB_CLAIM, names=list(self._jobs), now=self._clock.now(), lease=_LEASE
             )
-        return self._jobs[rows[0].name] if rows else None
+        return (self._jobs[rows[0].name], rows[0].last_started_at) if rows else None
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: Job, claimed_at: datetime) -> None:
         error: str | None = None
         try:
-            await repeated_on_primary(job.run)
+            await self._run_leased(job, claimed_at)
         except asyncio.CancelledError:
             log.info("job_cut_off", job=job.name)
-            await self._give_back(job)
+            await self._give_back(job, claimed_at)
             raise
+        except _LeaseLostError:
+            log.warning("job_lease_lost", job=job.name)
+            return
         except Exception as problem:
             log.error("job_failed", job=job.name, exc_info=True)
             error = f"{type(problem).__name__}: {problem}"
         now = self._clock.now()
         async with self._database.transaction() as session:
             await self._database.rows(
-                session, JOB_FINISH, name=job.name, now=now, next_at=job.next_after(now), error=error
+                session,
+                JOB_FINISH,
+                name=job.name,
+                claimed_at=claimed_at,
+                now=now,
+                next_at=job.next_after(now),
+                error=error,
             )
 
-    async def _give_back(self, job: Job) -> None:
+    async def _run_leased(self, job: Job, claimed_at: datetime) -> None:
+        """Run the job while the lease is renewed; cancel it if another worker has taken it over."""
+        running = asyncio.ensure_future(repeated_on_primary(job.run))
+        renewing = asyncio.create_task(self._renew(job, claimed_at))
+        try:
+            await asyncio.wait({running, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise _LeaseLostError
+            await running
+        finally:
+            for task in (running, renewing):
+                task.cancel()
+            await asyncio.wait({running, renewing})
+
+    async def _renew(self, job: Job, claimed_at: datetime) -> None:
+        """Renew the lease of a run; return when another worker has taken it over."""
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            try:
+                async with self._database.transaction() as session:
+                    until = self._clock.now() + _LEASE
+                    rows = await self._database.rows(
+                        session, JOB_RENEW, name=job.name, claimed_at=claimed_at, until=until
+                    )
+            except EngineUnavailableError:
+                continue  # the job will notice it, too; the lease has time for two more attempts
+            if not rows:
+                return
+
+    async def _give_back(self, job: Job, claimed_at: datetime) -> None:
         async with self._database.transaction() as session:
-            await self._database.rows(session, JOB_GIVE_BACK, name=job.name)
+            await self._database.rows(session, JOB_GIVE_BACK, name=job.name, claimed_at=claimed_at)
+
+
+class _LeaseLostError(Exception):
+    """Another worker has taken the job over."""

@@ -5,6 +5,7 @@ __all__ = [
     "JOB_CLAIM",
     "JOB_FINISH",
     "JOB_GIVE_BACK",
+    "JOB_RENEW",
     "SUBJECT_ADD",
     "SUBJECT_FIND",
     "SUBJECT_NAME",
@@ -29,16 +30,22 @@ from (
   order by next_at limit 1 for update skip locked
 ) due
 where j.name = due.name
-returning j.name, j.next_at
+returning j.name, j.last_started_at
 """
 
 JOB_FINISH = """
 update faregate.scheduled_job
 set next_at = :next_at, leased_until = null, last_finished_at = :now, last_error = cast(:error as text)
-where name = :name
+where name = :name and last_started_at = :claimed_at
 """
 
-JOB_GIVE_BACK = "update faregate.scheduled_job set leased_until = null where name = :name"
+JOB_RENEW = """
+update faregate.scheduled_job set leased_until = :until where name = :name and last_started_at = :claimed_at returning 1
+"""
+
+JOB_GIVE_BACK = """
+update faregate.scheduled_job set leased_until = null where name = :name and last_started_at = :claimed_at
+"""
 
 SUBJECT_FIND = """
 select s.subject_id, s.external_id, s.email

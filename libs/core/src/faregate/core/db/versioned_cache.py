@@ -6,6 +6,7 @@ a change reaches every process within a second, without a message that could be 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +21,8 @@ __all__ = ["VersionedCache", "raise_version"]
 T = TypeVar("T")
 
 _CHECK_SECONDS = 0.5
+_AHEAD = 0.2
+"""The last part of the time between two checks, in which a caller starts the next one and does not wait for it."""
 
 
 async def raise_version(database: Database, session: AsyncSession, name: str) -> None:
@@ -30,7 +33,8 @@ async def raise_version(database: Database, session: AsyncSession, name: str) ->
 class VersionedCache(Generic[T]):
     """One cached value and its version; `load` reads it completely.
 
-    `get` costs nothing if the version was checked less than half a second ago.
+    `get` costs nothing if the version was checked less than half a second ago. While it is called often, the checks are made in the
+    background, shortly before they are due, so that no caller waits for one.
     """
 
     def __init__(self, database: Database, name: str, load: Callable[[AsyncSession], Awaitable[T]]) -> None:
@@ -40,6 +44,8 @@ class VersionedCache(Generic[T]):
         self._held: tuple[T, int] | None = None
         self._fresh = Deadline(0)
         self._lock = asyncio.Lock()
+        self._forgotten = 0
+        self._checking: asyncio.Task[None] | None = None
 
     async def get(self) -> T:
         """Return the value; load it if its version has changed.
@@ -50,15 +56,35 @@ class VersionedCache(Generic[T]):
         if ambient is not None and self._name in ambient.changed:
             return await self._load(ambient.session)
         if self._held is not None and (not self._fresh.passed or self._lock.locked()):
+            self._check_ahead()
             self._database.cache_metrics.count(self._name, hit=True)
             return self._held[0]
         async with self._lock:
             if self._held is None or self._fresh.passed:
                 held = self._held
-                self._held = await self._refresh()
-                self._database.cache_metrics.count(self._name, hit=self._held is held)
-                self._fresh = Deadline(_CHECK_SECONDS)
+                found = await self._renew()
+                self._database.cache_metrics.count(self._name, hit=found is held)
+                return found[0]
             return self._held[0]
+
+    def _check_ahead(self) -> None:
+        is_due = self._fresh.remaining_seconds < _AHEAD * _CHECK_SECONDS
+        if is_due and not self._lock.locked() and (self._checking is None or self._checking.done()):
+            self._checking = asyncio.create_task(self._checked())
+
+    async def _checked(self) -> None:
+        with suppress(Exception):  # the next caller checks itself, and is told
+            async with self._lock:
+                await self._renew()
+
+    async def _renew(self) -> tuple[T, int]:
+        """Store and return the value and its version; again, if this process has changed it meanwhile."""
+        while True:
+            forgotten = self._forgotten
+            found = await self._refresh()
+            if forgotten == self._forgotten:
+                self._held, self._fresh = found, Deadline(_CHECK_SECONDS)
+                return found
 
     @property
     def last(self) -> T | None:
@@ -67,13 +93,14 @@ class VersionedCache(Generic[T]):
 
     def forget(self) -> None:
         """Check the version at the next `get`: for the process that has just made a change itself."""
-        self._held = None
+        self._forget()
         ambient = current_transaction(self._database)
         if ambient is not None:
             ambient.after_commit.append(self._forget)
 
     def _forget(self) -> None:
         self._held = None
+        self._forgotten += 1
 
     async def changed(self, session: AsyncSession) -> None:
         """Record in `session` that the value has changed; call `forget` after the commit."""

@@ -43,6 +43,7 @@ from faregate.core.messaging.sql import (
     RETRY,
     TAKE,
 )
+from faregate.core.messaging.wake_ups import LOST, WakeUps
 from faregate.core.runtime.batcher import Batcher
 from faregate.wire import exact_json
 from faregate.wire.ids import new_uuid7
@@ -63,15 +64,23 @@ _WAKE_SECONDS = 0.01
 _NOTIFY_SECONDS = 5
 """How long a server may take to pass on a notification, which is worth no longer wait: consumers poll."""
 
-_LOST = (EngineUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""Errors of a connection that only receives notifications; polling continues without it."""
-
 
 class PostgresTransport:
-    """`ITransport` and `IOutbox` on the table `message`."""
+    """`ITransport` and `IOutbox` on the table `message`.
 
-    def __init__(self, database: Database, *, retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS) -> None:
+    With `wake_ups`, which carry the notifications of all tenants of the process, it opens no connection of its own, and consumers
+    poll.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        wake_ups: WakeUps | None = None,
+        *,
+        retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+    ) -> None:
         self._database = database
+        self._wake_ups = wake_ups
         self._delays = retry_delays_seconds
         self._publishing: Batcher[tuple[str, Sequence[OutgoingMessage]], None] = Batcher(self._publish)
         self._unheard: set[str] = set()
@@ -126,16 +135,23 @@ class PostgresTransport:
         await asyncio.sleep(_WAKE_SECONDS)
         queues, self._unheard = self._unheard, set()
         try:
-            if self._waker is None or self._waker.is_closed():
-                self._waker = await self._database.connect()
             for queue in queues:
-                await self._waker.execute("select pg_notify($1, $2)", self._channel, queue, timeout=_NOTIFY_SECONDS)
-        except _LOST as error:
+                await self._notify(queue)
+        except LOST as error:
             self._leave_waker()
             log.info("wake_up_lost", queues=sorted(queues), reason=str(error))
 
+    async def _notify(self, queue: str) -> None:
+        if self._wake_ups is not None:
+            await self._wake_ups.notify(self.channel, queue)
+            return
+        if self._waker is None or self._waker.is_closed():
+            self._waker = await self._database.connect()
+        await self._waker.execute("select pg_notify($1, $2)", self.channel, queue, timeout=_NOTIFY_SECONDS)
+
     async def consume(self, queue: str) -> IConsumer:
-        consumer = _PostgresConsumer(self._database, queue, self._channel, self._delays)
+        listened = self.channel if self._wake_ups is None else None
+        consumer = _PostgresConsumer(self._database, queue, listened, self._delays)
         await consumer.listen()
         return consumer
 
@@ -174,7 +190,8 @@ class PostgresTransport:
             return len(await self._database.rows(session, DROP, ids=_known(ids)))
 
     @property
-    def _channel(self) -> str:
+    def channel(self) -> str:
+        """The channel of its notifications, whose texts are names of queues."""
         return f"faregate_{self._database.sql.schema}"
 
 
@@ -186,7 +203,7 @@ def _known(ids: Sequence[str]) -> list[UUID]:
 class _PostgresConsumer:
     """`IConsumer` on the table `message`."""
 
-    def __init__(self, database: Database, queue: str, channel: str, delays: Sequence[float]) -> None:
+    def __init__(self, database: Database, queue: str, channel: str | None, delays: Sequence[float]) -> None:
         self._database = database
         self._queue = queue
         self._channel = channel
@@ -197,7 +214,9 @@ class _PostgresConsumer:
 
     async def listen(self) -> None:
         """Receive notifications on a separate connection; without one, the consumer polls."""
-        with contextlib.suppress(*_LOST):
+        if self._channel is None:
+            return
+        with contextlib.suppress(*LOST):
             self._listener = await self._database.connect()
             await self._listener.add_listener(self._channel, self._hear)
 

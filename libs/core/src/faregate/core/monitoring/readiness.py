@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.db.migrate import current_revision, schema_problem
+from faregate.core.db.migrate import current_revision, head_revision, problem_at
 from faregate.core.errors import FaregateError
 
 __all__ = ["CheckResult", "check_all", "check_database", "check_migrations"]
@@ -39,12 +39,12 @@ async def check_database(database: Database) -> str:
 
 
 async def check_migrations(database: Database) -> str:
-    """Return the schema's revision, or raise if it is not the one that this code needs."""
-    revision = await current_revision(database)
-    problem = schema_problem(revision)
+    """Return the schema's revision, or raise if this code cannot use it."""
+    revision, head = await current_revision(database), head_revision()
+    problem = await problem_at(database, revision)
     if problem is not None:
         raise FaregateError(f"{problem.detail}; {problem.fix}")
-    return f"revision {revision}"
+    return f"revision {revision}" + ("" if revision == head else f", newer than this code, which is of {head}")
 
 
 async def _checked(name: str, check: Check, clock: IClock) -> CheckResult:

@@ -90,6 +90,31 @@ class Settings(BaseSettings):
         description="longest wait for a row lock before the transaction is tried again",
         examples=["2"],
     )
+    multi_tenant: bool = Field(
+        default=False,
+        description="serve the tenants that `faregate tenants` has created, each at its own hosts, instead of FAREGATE_DB_SCHEMA",
+        examples=["true"],
+    )
+    tenant: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9-]{0,28}[a-z0-9]$",
+        description="tenant that a command or a process works for; else FAREGATE_DB_SCHEMA",
+        examples=["acme"],
+    )
+    tenant_connections: int | None = Field(
+        default=None,
+        ge=1,
+        le=500,
+        description="how many of the connections of a process one tenant may use at once; else half of them",
+        examples=["5"],
+    )
+    tenant_idle_seconds: float = Field(
+        default=900,
+        gt=0,
+        le=86_400,
+        description="how long a process keeps a tenant in memory that nobody calls",
+        examples=["900"],
+    )
     data_dir: Path | None = Field(
         default=None,
         validation_alias=_known_as_billing("DATA_DIR"),
@@ -287,6 +312,13 @@ class Settings(BaseSettings):
     )
     rate_limit_user: int = Field(
         default=600, ge=0, le=10**9, description="requests per minute of one user; 0 for no limit", examples=["600"]
+    )
+    rate_limit_tenant: int = Field(
+        default=0,
+        ge=0,
+        le=10**9,
+        description="requests per minute of all credentials of one tenant together; 0 for no limit",
+        examples=["60000"],
     )
     rate_limit_refused: int = Field(
         default=300,

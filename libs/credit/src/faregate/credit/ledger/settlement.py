@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from faregate.credit.errors import UsageKeyConflictError, insufficient_credits
 from faregate.credit.ledger.accounts import Account, TransferKind
@@ -29,8 +29,7 @@ class ChargeOpening:
     limit_scopes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PostingRequest:
+class PostingRequest(NamedTuple):
     """A request to charge the cost of one use, in micro-credits.
 
     Attributes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, IntFlag
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from faregate.credit.ledger.accounts import Account, GrantSource, TransferKind, burn_class
@@ -266,8 +266,7 @@ class TransferNote:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """One append-only row of the ledger."""
 
     wallet_id: int

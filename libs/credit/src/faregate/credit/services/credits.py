@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,8 +51,7 @@ class WalletCounters:
     free: int
 
 
-@dataclass(frozen=True, slots=True)
-class StartedCharge:
+class StartedCharge(NamedTuple):
     """A charge and its user; `organization` is the owner id (`org:<id>`) for which it was started."""
 
     charge: ChargeState
@@ -68,8 +67,7 @@ class HoldResult:
     wallet: WalletCounters
 
 
-@dataclass(frozen=True, slots=True)
-class SettledCharge:
+class SettledCharge(NamedTuple):
     """A settled charge; `replayed` if an earlier call had settled it."""
 
     charge: ChargeState

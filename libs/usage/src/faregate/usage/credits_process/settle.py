@@ -4,8 +4,8 @@ A batch at a time, in one transaction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,8 +35,7 @@ from faregate.wire.ids import organization_id_of, organization_owner_id
 __all__ = ["Settler"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Settlement:
+class _Settlement(NamedTuple):
     """One settlement on its way.
 
     Attributes:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from faregate.core.runtime.bounded_memory import BoundedCache
 from faregate.usage.pricing.overrides import Margins, PriceList
@@ -18,8 +19,7 @@ _NOTHING = Decimal(0)
 _REMEMBERED_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """The rate card in force for a model at some moment, and whose it is.
 
     Attributes:
@@ -39,8 +39,7 @@ class Rates:
         return None if unknown else cost
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What one line costs by which price; `cost` None when nothing says so."""
 
     provider: str | None

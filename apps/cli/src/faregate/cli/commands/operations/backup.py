@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from faregate.cli.commands.credits.verify import run_verify
 from faregate.cli.shared.auditing import audited, in_audit
-from faregate.cli.shared.deployment import database_name, existing_deployment
+from faregate.cli.shared.deployment import database_name, existing_deployment, of_tenant
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import print_done
 from faregate.core.db.subjects import Subjects
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from faregate.core.db.database import Database
     from faregate.core.settings import Settings
 
-__all__ = ["backup", "restore"]
+__all__ = ["backup", "check_new", "dump_schema", "restore"]
 
 
 @audited("database.backup", target=("file",), apart=True)
@@ -35,27 +35,37 @@ def backup(
     """Write all tables to one compressed file, as of one moment, while the servers keep running."""
     from faregate.core.container import make_database
 
-    if file.exists():
-        raise ConfigurationError(f"{file} exists; choose another name")
+    check_new(file)
     settings = existing_deployment()
-    unfinished = file.with_name(file.name + ".unfinished")
 
     async def dump() -> None:
         database = make_database(settings)
         await database.open()
         try:
-            options = ["--format=custom", f"--schema={settings.db_schema}", f"--file={unfinished}"]
-            private_file(unfinished).close()  # pg_dump keeps the mode of an existing file
-            await _run("pg_dump", *options, url=database.direct_url)
-            await _run("pg_restore", "--list", str(unfinished))
+            await dump_schema(database, settings.db_schema, file)
             await _note(database)
         finally:
             await database.close()
 
     event_loop.run(dump())
-    unfinished.rename(file)
     size = file.stat().st_size
     print_done(f"{file}: {size / 1024**2:.1f} MiB", {"file": file, "bytes": size}, output)
+
+
+def check_new(file: Path) -> None:
+    """Raise `ConfigurationError` if the file exists."""
+    if file.exists():
+        raise ConfigurationError(f"{file} exists; choose another name")
+
+
+async def dump_schema(database: Database, schema: str, file: Path) -> None:
+    """Write one schema to a file that only its owner may read; the file appears when it is complete and can be read back."""
+    unfinished = file.with_name(file.name + ".unfinished")
+    private_file(unfinished).close()  # pg_dump keeps the mode of an existing file
+    options = ["--format=custom", f"--schema={schema}", f"--file={unfinished}"]
+    await _run("pg_dump", *options, url=database.direct_url)
+    await _run("pg_restore", "--list", str(unfinished))
+    unfinished.rename(file)
 
 
 @audited("database.restore", target=("file", "replace"), apart=True)
@@ -70,7 +80,7 @@ def restore(
 
     if not file.exists():
         raise ConfigurationError(f"{file} does not exist; give a file that `faregate backup` wrote")
-    settings = load_settings()
+    settings = of_tenant(load_settings())
     event_loop.run(_restore(settings, file, replace=replace))
     found = event_loop.run(run_verify(settings))
     event_loop.run(_note_restored(settings))

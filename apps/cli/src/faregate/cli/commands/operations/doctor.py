@@ -17,7 +17,7 @@ from faregate.cli.commands.operations.findings import (
     look_at_reports,
     look_at_security,
 )
-from faregate.cli.shared.deployment import database_name, require_database
+from faregate.cli.shared.deployment import database_name, of_tenant, require_database
 from faregate.cli.shared.output import Format, console, print_json
 from faregate.core.clock import SystemClock
 from faregate.core.errors import ConfigurationError, FaregateError
@@ -39,7 +39,7 @@ def doctor(*, output: Annotated[Format, Parameter(name=["--output", "-o"], help=
     """Check everything that a deployment needs; exit 1 if something is broken, and print the fix."""
     from faregate.core.settings import load_settings
 
-    findings = event_loop.run(look(load_settings()))
+    findings = event_loop.run(look(of_tenant(load_settings())))
     if output == "json":
         print_json([{"name": f.name, "ok": f.ok, "detail": f.detail, "fix": f.fix} for f in findings])
     else:
@@ -139,10 +139,10 @@ def _version(number: int) -> str:
 
 
 async def _migrations(database: Database) -> Finding:
-    from faregate.core.db.migrate import current_revision, schema_problem
+    from faregate.core.db.migrate import current_revision, problem_at
 
     revision = await current_revision(database)
-    problem = schema_problem(revision)
+    problem = await problem_at(database, revision)
     if problem is not None:
         return Finding("migrations", ok=False, detail=problem.detail, fix=problem.fix)
     return Finding("migrations", ok=True, detail=f"at {revision}")

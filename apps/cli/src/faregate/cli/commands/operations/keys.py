@@ -145,8 +145,9 @@ def _with(work: Callable[[KeyStore, AsyncSession], Awaitable[T]]) -> T:
     from faregate.core.access.audit import AuditLog
     from faregate.core.container import make_database, make_key_store
 
+    settings = existing_deployment()
+
     async def run() -> T:
-        settings = existing_deployment()
         database = make_database(settings)
         await database.open()
         try:

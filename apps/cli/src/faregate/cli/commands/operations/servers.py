@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from faregate.cli.shared.deployment import database_name, require_database
+from faregate.cli.shared.deployment import database_name, of_tenant, require_database
 from faregate.cli.shared.output import errors
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
@@ -26,7 +26,7 @@ def checked(**given: Any) -> Settings:
     settings = load_settings(**given)
     require_database(settings)
     check_strategies(settings)
-    return settings
+    return of_tenant(settings)
 
 
 def gateway(

@@ -86,6 +86,7 @@ def _key_file(settings: Settings) -> Path:
 
 
 async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None) -> None:
+    from faregate.cli.commands.operations.migrate import migrate_tenants
     from faregate.cli.demo.serving import Gateway
     from faregate.core.container import make_database
     from faregate.core.db.embedded import EmbeddedServer, default_data_dir
@@ -101,6 +102,8 @@ async def _up(settings: Settings, *, with_worker: bool, ready_file: Path | None)
         if embedded is not None:
             await embedded.start()
         await upgrade(database)
+        if settings.multi_tenant:
+            await migrate_tenants(settings, database)
         async with asyncio.TaskGroup() as tasks:
             if embedded is not None:
                 tasks.create_task(EmbeddedKeeper(embedded).run(stop))

@@ -15,6 +15,7 @@ from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
     from faregate.core.access.audit import AuditEntry, AuditFilter
+    from faregate.core.settings import Settings
 
 __all__ = ["audit"]
 
@@ -37,7 +38,8 @@ def audit(
     from faregate.core.access.audit import AuditFilter
 
     wanted = AuditFilter(actor, actor_user, owner, action, request_id, _aware(since), _aware(until))
-    found = event_loop.run(_search(wanted, limit))
+    settings = existing_deployment()
+    found = event_loop.run(_search(settings, wanted, limit))
     if output == "json":
         print_json([{**asdict(entry), "id": str(entry.id)} for entry in found])
         return
@@ -45,11 +47,11 @@ def audit(
     print_table("Audit log", ["when", "who", "what", "whom", "from", "request"], rows)
 
 
-async def _search(wanted: AuditFilter, limit: int) -> list[AuditEntry]:
+async def _search(settings: Settings, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
     from faregate.core.access.audit import AuditLog
     from faregate.core.container import make_database
 
-    database = make_database(existing_deployment())
+    database = make_database(settings)
     await database.open()
     try:
         log = AuditLog(database, Subjects(database))

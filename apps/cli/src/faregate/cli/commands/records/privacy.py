@@ -77,8 +77,10 @@ def erase(
 def _with_privacy(work: Callable[[PrivacyService], Awaitable[T]]) -> T:
     from faregate.host.container import FaregateContainer
 
+    settings = existing_deployment()
+
     async def run() -> T:
-        container = FaregateContainer(settings=existing_deployment())
+        container = FaregateContainer(settings=settings)
         async with container.engines() as database:
             return await in_audit(database, container.audit(), lambda: work(container.privacy()))
 

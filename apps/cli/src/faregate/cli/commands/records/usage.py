@@ -18,6 +18,7 @@ from faregate.analytics.question.filters import Question
 from faregate.cli.commands.catalog.meters import meters
 from faregate.cli.shared.analytics_options import About, Shape, UnitWord, tell, tell_omissions, unit_of
 from faregate.cli.shared.auditing import audited
+from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, errors, print_done, print_json, print_table, shows_pictures
 from faregate.cli.shared.plots import bar, sparkline
@@ -348,11 +349,9 @@ async def _write(made: Export, path: Path | None) -> None:
 
 def _target(name: str, path: Path | None) -> Path:
     """Return the file to write: `path`, or a file of that `name` in it, or in the directory of the settings."""
-    from faregate.core.settings import load_settings
-
     if path is not None:
         return path / name if path.is_dir() else path
-    directory = load_settings().export_dir or Path()
+    directory = existing_deployment().export_dir or Path()
     make_private_directory(directory)
     return directory / name
 

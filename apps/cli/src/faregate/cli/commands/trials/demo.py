@@ -137,7 +137,7 @@ async def _past(client: Client, users: DemoUsers) -> None:
 
 async def _drive(client: Client, traffic: Sequence[TrafficRequest], concurrency: int) -> None:
     from faregate.cli.demo.load_driver import LoadDriver
-    from faregate.cli.demo.reports import show_models, show_pace, show_refusals
+    from faregate.cli.demo.reports import processor_seconds, show_models, show_pace, show_refusals
     from faregate.core.settings import isolated_settings
 
     clock = SystemClock()
@@ -149,14 +149,14 @@ async def _drive(client: Client, traffic: Sequence[TrafficRequest], concurrency:
         def sent(_outcome: RequestOutcome) -> None:
             progress.advance(sending)
 
-        began = clock.monotonic()
+        began, used = clock.monotonic(), processor_seconds()
         outcomes = await driver.send_all(traffic, concurrency=concurrency, speed=None, on_done=sent)
-        seconds = clock.monotonic() - began
+        seconds, driver_seconds = clock.monotonic() - began, processor_seconds() - used
         reading = progress.add_task("reading back", total=sum(outcome.refused is None for outcome in outcomes))
         settled = await driver.costs(outcomes, concurrency=16, on_done=lambda: progress.advance(reading))
     show_models(settled, credit_price_usd=isolated_settings().credit_price_usd)
     show_refusals(outcomes)
-    show_pace(outcomes, seconds)
+    show_pace(outcomes, seconds, callers=concurrency, driver_seconds=driver_seconds)
 
 
 async def _papers(client: Client, users: DemoUsers, count: int) -> None:

@@ -130,7 +130,7 @@ async def _prepare(client: Client, users: set[str], credits: int) -> None:
 
 async def _drive(client: Client, traffic: list[TrafficRequest], options: ReplayOptions) -> None:
     from faregate.cli.demo.load_driver import LoadDriver
-    from faregate.cli.demo.reports import show_models, show_pace, show_refusals, totals
+    from faregate.cli.demo.reports import processor_seconds, show_models, show_pace, show_refusals, totals
     from faregate.core.settings import load_settings
 
     clock = SystemClock()
@@ -142,9 +142,9 @@ async def _drive(client: Client, traffic: list[TrafficRequest], options: ReplayO
         def sent(_outcome: RequestOutcome) -> None:
             progress.advance(sending)
 
-        began = clock.monotonic()
+        began, used = clock.monotonic(), processor_seconds()
         outcomes = await driver.send_all(traffic, concurrency=options.concurrency, speed=options.speed, on_done=sent)
-        seconds = clock.monotonic() - began
+        seconds, driver_seconds = clock.monotonic() - began, processor_seconds() - used
         reading = progress.add_task("reading back", total=sum(outcome.refused is None for outcome in outcomes))
         settled = await driver.costs(
             outcomes, concurrency=options.concurrency, on_done=lambda: progress.advance(reading)
@@ -157,7 +157,7 @@ async def _drive(client: Client, traffic: list[TrafficRequest], options: ReplayO
     console.print(f"run [bold]{options.run}[/]: {len(traffic):,} requests, settled by {options.settle}")
     show_models(settled, credit_price_usd=load_settings().credit_price_usd)
     show_refusals(outcomes)
-    show_pace(outcomes, seconds)
+    show_pace(outcomes, seconds, callers=options.concurrency, driver_seconds=driver_seconds)
     console.print(f"all settled after {settled_seconds:.1f} s")
 
 

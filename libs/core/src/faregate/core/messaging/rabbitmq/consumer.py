@@ -20,6 +20,7 @@ from faregate.core.logging import get_logger
 from faregate.core.messaging.interfaces import Ack, DeadLetter, Decision, Delivery
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.messaging.rabbitmq.envelope import Envelope, dead_headers, delivery_of, retry_headers, unreadable
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.publisher import Publisher
 from faregate.core.messaging.rabbitmq.received import Received
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, retry_queue
@@ -38,9 +39,16 @@ class RabbitConsumer:
     """`IConsumer` on a RabbitMQ queue; once its connection is lost it only raises, and its caller creates a new one."""
 
     def __init__(
-        self, link: Link, queue: str, publisher: Publisher, clock: IClock, retry_delays_seconds: Sequence[float]
+        self,
+        link: Link,
+        queue: str,
+        publisher: Publisher,
+        clock: IClock,
+        retry_delays_seconds: Sequence[float],
+        names: QueueNames,
     ) -> None:
         self.queue = queue
+        self._names = names
         self.newest_at: datetime | None = None
         self._link = link
         self._publisher = publisher
@@ -61,7 +69,7 @@ class RabbitConsumer:
         self._link.deliver_to(self._receive)
         async with broker_errors(f"consuming {self.queue}"):
             await channel.basic_qos(prefetch_count=prefetch, timeout=RPC_SECONDS)
-            consumed = await channel.basic_consume(self.queue, _unused, timeout=RPC_SECONDS)
+            consumed = await channel.basic_consume(self._names.on_broker(self.queue), _unused, timeout=RPC_SECONDS)
             self._tag = str(consumed.consumer_tag)
 
     @property
@@ -130,11 +138,15 @@ class RabbitConsumer:
             reason = reason if isinstance(decision, DeadLetter) else f"{reason} (after {delivery.attempt} attempts)"
             headers = dead_headers(delivery, reason, self._clock.now())
             return Envelope(
-                DEAD_QUEUE, delivery.body, headers, published_at=delivery.published_at, theirs=delivery.token[2]
+                self._names.on_broker(DEAD_QUEUE),
+                delivery.body,
+                headers,
+                published_at=delivery.published_at,
+                theirs=delivery.token[2],
             )
-        waiting = retry_queue(self._delays[delivery.attempt - 1])
+        waiting = self._names.on_broker(retry_queue(self._delays[delivery.attempt - 1]))
         return Envelope(
-            self.queue,
+            self._names.on_broker(self.queue),
             delivery.body,
             retry_headers(delivery),
             exchange=waiting,

@@ -15,6 +15,7 @@ from faregate.core.clock import IClock
 from faregate.core.messaging.interfaces import DeadLetterCursor, DeadMessage
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broker_errors
 from faregate.core.messaging.rabbitmq.envelope import dead_letter_of, replayed
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.publisher import Publisher
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE
 
@@ -26,8 +27,11 @@ Take = Callable[[DeliveredMessage], Awaitable[None]]
 class DeadLetters:
     """The contents of the dead letter queue."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Link]], publisher: Publisher, clock: IClock) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Link]], publisher: Publisher, clock: IClock, names: QueueNames
+    ) -> None:
         self._connect = connect
+        self._names = names
         self._publisher = publisher
         self._clock = clock
 
@@ -53,7 +57,7 @@ class DeadLetters:
         """Publish these as new messages of their queues, and remove them only afterwards."""
 
         async def publish(message: DeliveredMessage) -> None:
-            await self._publisher.publish([replayed(message, self._clock.now())])
+            await self._publisher.publish([replayed(message, self._clock.now(), self._names)])
 
         return await self._remove(ids, publish)
 
@@ -66,18 +70,18 @@ class DeadLetters:
         return await self._remove(ids, forget)
 
     async def _letters(self) -> AsyncGenerator[DeadMessage]:
-        async with self._connected() as link, aclosing(_walk(link)) as messages:
+        async with self._connected() as link, aclosing(_walk(link, self._names.on_broker(DEAD_QUEUE))) as messages:
             async for message in messages:
-                yield dead_letter_of(message)
+                yield dead_letter_of(message, self._names)
 
     async def _remove(self, ids: Sequence[str], take: Take) -> int:
         wanted = set(ids)
         found = 0
-        async with self._connected() as link, aclosing(_walk(link)) as messages:
+        async with self._connected() as link, aclosing(_walk(link, self._names.on_broker(DEAD_QUEUE))) as messages:
             async for message in messages:
                 if not wanted:
                     break
-                letter = dead_letter_of(message)
+                letter = dead_letter_of(message, self._names)
                 if letter.id in wanted:
                     await take(message)
                     async with broker_errors("removing a dead letter"):
@@ -95,13 +99,13 @@ class DeadLetters:
             await link.close()
 
 
-async def _walk(link: Link) -> AsyncGenerator[DeliveredMessage]:
+async def _walk(link: Link, queue: str) -> AsyncGenerator[DeliveredMessage]:
     """Return each message that is in the queue now, once."""
     async with broker_errors("reading dead letters"):
-        declared = await link.channel.queue_declare(DEAD_QUEUE, passive=True, timeout=RPC_SECONDS)
+        declared = await link.channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
     for _ in range(declared.message_count or 0):
         async with broker_errors("reading dead letters"):
-            message = await link.channel.basic_get(DEAD_QUEUE, timeout=RPC_SECONDS)
+            message = await link.channel.basic_get(queue, timeout=RPC_SECONDS)
         if isinstance(message.delivery, Basic.GetEmpty):
             return
         yield message

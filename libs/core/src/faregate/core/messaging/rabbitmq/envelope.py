@@ -17,6 +17,7 @@ from pamqp.commands import Basic
 from faregate.core.messaging.interfaces import DeadMessage, Delivery
 from faregate.core.messaging.rabbitmq.frames import UNREADABLE
 from faregate.core.messaging.rabbitmq.headers import kept_headers
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.received import Received
 from faregate.wire.queues import MESSAGE_ID_HEADER
 
@@ -104,14 +105,14 @@ def dead_headers(delivery: Delivery, reason: str, now: datetime) -> dict[str, An
     }
 
 
-def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
+def dead_letter_of(message: DeliveredMessage, names: QueueNames) -> DeadMessage:
     """Return a message of the dead letter queue: dead-lettered by us, or by the broker for being delivered too often."""
     headers = headers_of(message)
     if REASON not in headers:
-        return _dead_by_broker(message, headers)
+        return _dead_by_broker(message, headers, names)
     return DeadMessage(
         id=message.header.properties.message_id or sha256(message.body).hexdigest()[:32],
-        queue=_text(headers.get(QUEUE)) or str(message.routing_key),
+        queue=_text(headers.get(QUEUE)) or names.ours(str(message.routing_key)),
         reason=_text(headers[REASON]) or "unknown",
         attempts=attempt_of(headers),
         body=message.body,
@@ -119,13 +120,17 @@ def dead_letter_of(message: DeliveredMessage) -> DeadMessage:
     )
 
 
-def replayed(message: DeliveredMessage, now: datetime) -> Envelope:
+def replayed(message: DeliveredMessage, now: datetime, names: QueueNames) -> Envelope:
     """Return a dead letter as a new message of its queue; it keeps its id, so that it is still charged once."""
-    letter, headers = dead_letter_of(message), headers_of(message)
+    letter, headers = dead_letter_of(message, names), headers_of(message)
     kept = {name: value for name, value in headers.items() if not _is_internal(name)}
     name = _text(headers.get(MESSAGE_ID)) or message.header.properties.message_id or letter.id
     return Envelope(
-        letter.queue, letter.body, {**kept, MESSAGE_ID: name}, published_at=now, theirs=_publisher_properties(message)
+        names.on_broker(letter.queue),
+        letter.body,
+        {**kept, MESSAGE_ID: name},
+        published_at=now,
+        theirs=_publisher_properties(message),
     )
 
 
@@ -140,7 +145,7 @@ def attempt_of(headers: Mapping[str, Any]) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 1
 
 
-def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any]) -> DeadMessage:
+def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any], names: QueueNames) -> DeadMessage:
     death = _first_death(headers.get("x-death"))
     why = str(_text(death.get("reason")) or _text(headers.get("x-first-death-reason")) or "unknown")
     named = "delivered too often without a decision" if why == "delivery_limit" else f"set aside by the broker: {why}"
@@ -148,7 +153,7 @@ def _dead_by_broker(message: DeliveredMessage, headers: Mapping[str, Any]) -> De
     name = f"{message.header.properties.message_id}:{queue}:{death.get('time')}:".encode()
     return DeadMessage(
         id=sha256(name + message.body).hexdigest()[:32],
-        queue=queue,
+        queue=names.ours(queue),
         reason=named,
         attempts=attempt_of(headers),
         body=message.body,

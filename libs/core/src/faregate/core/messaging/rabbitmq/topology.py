@@ -16,6 +16,7 @@ from aiormq.exceptions import AMQPChannelError, ChannelNotFoundEntity, ChannelPr
 
 from faregate.core.logging import get_logger
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, broker_errors
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.wire.queues import PUBLIC_QUEUES
 
 __all__ = ["DEAD_QUEUE", "DELIVERY_LIMIT", "QueueSpec", "QueueType", "Topology", "retry_queue"]
@@ -51,13 +52,13 @@ class QueueSpec:
 class Topology:
     """Creates missing queues; remembers the differences that it has logged."""
 
-    def __init__(self, queue_type: QueueType, retry_delays_seconds: Sequence[float]) -> None:
+    def __init__(self, queue_type: QueueType, retry_delays_seconds: Sequence[float], names: QueueNames) -> None:
+        dead = names.on_broker(DEAD_QUEUE)
+        self._public = frozenset(map(names.on_broker, PUBLIC_QUEUES))
         self._specs = [
-            *(_public(name, queue_type) for name in PUBLIC_QUEUES),
-            *(_retry(delay) for delay in retry_delays_seconds),
-            QueueSpec(
-                DEAD_QUEUE, {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": _UNLIMITED}
-            ),
+            *(_public(name, queue_type, dead) for name in map(names.on_broker, PUBLIC_QUEUES)),
+            *(_retry(names.on_broker(retry_queue(delay)), delay) for delay in retry_delays_seconds),
+            QueueSpec(dead, {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": _UNLIMITED}),
         ]
         self._compared: set[str] = set()
 
@@ -71,21 +72,30 @@ class Topology:
             async with broker_errors(f"checking queue {spec.name}"):
                 if not await _exists(connection, spec.name):
                     await _declare(connection, spec)
-                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **_advice(spec))
+                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **self._advice(spec))
                     self._compared.add(spec.name)
                 elif spec.name not in self._compared:
                     await _compare(connection, spec)
                     self._compared.add(spec.name)
 
+    async def remove(self, connection: aiormq.Connection) -> None:
+        """Delete all queues and exchanges with what is in them. Safe to repeat."""
+        for spec in self._specs:
+            async with broker_errors(f"deleting queue {spec.name}"):
+                channel = await connection.channel(publisher_confirms=False, timeout=RPC_SECONDS)
+                await channel.queue_delete(spec.name, timeout=RPC_SECONDS)
+                if spec.fanout:
+                    await channel.exchange_delete(spec.name, timeout=RPC_SECONDS)
+                await channel.close()
 
-def _advice(spec: QueueSpec) -> dict[str, str]:
-    """Return the advice for operators about a queue that clients publish to and might declare themselves."""
-    if spec.name not in PUBLIC_QUEUES or not spec.arguments:
-        return {}
-    return {
-        "advice": "a client that declares it as a plain durable queue gets 406 PRECONDITION_FAILED from the broker; publish "
-        "without declaring, or set FAREGATE_QUEUE_TYPE=classic"
-    }
+    def _advice(self, spec: QueueSpec) -> dict[str, str]:
+        """Return the advice for operators about a queue that clients publish to and might declare themselves."""
+        if spec.name not in self._public or not spec.arguments:
+            return {}
+        return {
+            "advice": "a client that declares it as a plain durable queue gets 406 PRECONDITION_FAILED from the broker; publish "
+            "without declaring, or set FAREGATE_QUEUE_TYPE=classic"
+        }
 
 
 def retry_queue(delay_seconds: float) -> str:
@@ -94,16 +104,16 @@ def retry_queue(delay_seconds: float) -> str:
     return f"faregate.retry.{int(delay_seconds)}s" if whole else f"faregate.retry.{round(delay_seconds * 1000)}ms"
 
 
-def _public(name: str, queue_type: QueueType) -> QueueSpec:
+def _public(name: str, queue_type: QueueType, dead_queue: str) -> QueueSpec:
     if queue_type == "classic":
         return QueueSpec(name)  # the declaration of clients that assert a plain durable queue
-    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD_QUEUE}
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead_queue}
     return QueueSpec(name, {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT, **dead, **_AT_LEAST_ONCE})
 
 
-def _retry(delay_seconds: float) -> QueueSpec:
+def _retry(name: str, delay_seconds: float) -> QueueSpec:
     waiting = {"x-message-ttl": round(delay_seconds * 1000), "x-dead-letter-exchange": ""}
-    return QueueSpec(retry_queue(delay_seconds), {"x-queue-type": "quorum", **waiting, **_AT_LEAST_ONCE}, fanout=True)
+    return QueueSpec(name, {"x-queue-type": "quorum", **waiting, **_AT_LEAST_ONCE}, fanout=True)
 
 
 async def _exists(connection: aiormq.Connection, name: str) -> bool:

@@ -15,6 +15,7 @@ from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link, broke
 from faregate.core.messaging.rabbitmq.consumer import RabbitConsumer
 from faregate.core.messaging.rabbitmq.dead_letters import DeadLetters
 from faregate.core.messaging.rabbitmq.envelope import MESSAGE_ID, Envelope
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.nodes import Nodes
 from faregate.core.messaging.rabbitmq.publisher import Publisher
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, QueueType, Topology
@@ -37,17 +38,21 @@ class RabbitTransport:
         prefetch: int = 500,
         clock: IClock | None = None,
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
+        names: QueueNames | None = None,
     ) -> None:
         """`url`: of one node, or of several, separated by commas. `prefetch`: messages sent to one consumer in advance; twice its
         batch size keeps it busy.
         """
+        self._names = names or QueueNames()
         self._prefetch = min(prefetch, _PREFETCH_MAX)
         self._clock = clock or SystemClock()
         self._nodes = Nodes(url, self._clock)
         self._delays = retry_delays_seconds
-        self._topology = Topology(queue_type, retry_delays_seconds)
+        self._topology = Topology(queue_type, retry_delays_seconds, self._names)
         self._publisher = Publisher(lambda: self._nodes.open_link("faregate publisher", confirms=True), self._topology)
-        self._dead = DeadLetters(lambda: self._established("faregate dead letters"), self._publisher, self._clock)
+        self._dead = DeadLetters(
+            lambda: self._established("faregate dead letters"), self._publisher, self._clock, self._names
+        )
         self._consumers: WeakSet[RabbitConsumer] = WeakSet()
         self._empty_at: dict[str, datetime] = {}
         self._query_link: Link | None = None
@@ -66,14 +71,19 @@ class RabbitTransport:
         now = self._clock.now()
         await self._publisher.publish(
             [
-                Envelope(queue, message.body, {MESSAGE_ID: uuid4().hex, **message.headers}, published_at=now)
+                Envelope(
+                    self._names.on_broker(queue),
+                    message.body,
+                    {MESSAGE_ID: uuid4().hex, **message.headers},
+                    published_at=now,
+                )
                 for message in messages
             ]
         )
 
     async def consume(self, queue: str) -> IConsumer:
         link = await self._established(f"faregate consumer of {queue}")
-        consumer = RabbitConsumer(link, queue, self._publisher, self._clock, self._delays)
+        consumer = RabbitConsumer(link, queue, self._publisher, self._clock, self._delays, self._names)
         try:
             await consumer.begin(self._prefetch)
         except BaseException:
@@ -115,13 +125,23 @@ class RabbitTransport:
     async def drop(self, ids: Sequence[str]) -> int:
         return await self._dead.drop(ids)
 
+    async def remove_queues(self) -> None:
+        """Delete all queues of this transport with their messages, when a tenant is deleted. Safe to repeat."""
+        link = await self._nodes.open_link("faregate", confirms=False)
+        try:
+            await self._topology.remove(link.connection)
+        finally:
+            await link.close()
+
     async def _waiting(self, queue: str) -> int:
         async with self._query_lock:
             try:
                 if self._query_link is None or self._query_link.lost:
                     self._query_link = await self._established("faregate")
                 async with broker_errors(f"reading the depth of {queue}"):
-                    asked = await self._query_link.channel.queue_declare(queue, passive=True, timeout=RPC_SECONDS)
+                    asked = await self._query_link.channel.queue_declare(
+                        self._names.on_broker(queue), passive=True, timeout=RPC_SECONDS
+                    )
             except BaseException:
                 link, self._query_link = self._query_link, None
                 if link is not None:

@@ -1,0 +1,1 @@
+"""Tenants of one deployment: registry, settings, shared engines."""

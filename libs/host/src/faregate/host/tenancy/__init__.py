@@ -1,0 +1,1 @@
+"""Containers of the tenants of one process."""

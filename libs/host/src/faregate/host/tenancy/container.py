@@ -1,0 +1,42 @@
+"""Container of one tenant, on the engines of the deployment."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dependency_injector import providers
+
+from faregate.core.db.shared_pool import SchemaDatabase
+from faregate.core.messaging.wake_ups import WakeUps
+from faregate.core.settings import Settings
+from faregate.core.tenants.overrides import settings_of
+from faregate.core.tenants.values import Tenant
+from faregate.host.container import FaregateContainer
+
+__all__ = ["tenant_container"]
+
+C = TypeVar("C", bound=FaregateContainer)
+
+
+def tenant_container(kind: Callable[..., C], deployment: FaregateContainer, tenant: Tenant, wake_ups: WakeUps) -> C:
+    """Return a container of `kind` with the tenant's settings and schema, and the connections and clock of the deployment.
+
+    Raises:
+        ConfigurationError: a setting of the tenant is wrong; the text names it.
+    """
+    settings = settings_of(deployment.settings(), tenant)
+    container = kind(settings=settings)
+    container.check_dependencies()
+    database = SchemaDatabase(deployment.database(), tenant.schema, share=_share(settings))
+    replaced: list[tuple[Any, object]] = [
+        (container.database, database),
+        (container.core.container.wake_ups, wake_ups),
+        (container.clock, deployment.clock()),
+    ]
+    for provider, shared in replaced:
+        provider.override(providers.Object(shared))
+    return container
+
+
+def _share(settings: Settings) -> int:
+    """Return how many connections the tenant may use at once."""
+    return min(settings.db_pool_size, settings.tenant_connections or max(1, settings.db_pool_size // 2))
