@@ -102,7 +102,8 @@ class RateLimiter:
         """Count one request to a path of a foreign protocol, or `calls` that one request stands for; see `take`."""
         limit = self._rules.of(principal)
         headers = await self._count(f"principal:{_counted_as(principal)}", limit, reading=reading, calls=calls)
-        await self._count("tenant", self._rules.tenant, reading=reading, calls=calls)
+        if self._rules.tenant:
+            await self._count("tenant", self._rules.tenant, reading=reading, calls=calls)
         return headers
 
     async def refuse(self, address: str | None) -> None:
