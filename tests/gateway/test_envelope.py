@@ -26,8 +26,8 @@ class Model(BaseModel):
     at: datetime | None = None
 
 
-for _, _name, _ in walk_packages(schemas.__path__, f"{schemas.__name__}."):
-    import_module(_name)
+for _module in walk_packages(schemas.__path__, f"{schemas.__name__}."):
+    import_module(_module.name)
 
 MOMENTS = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))]))
 LEAVES = (
