@@ -106,6 +106,7 @@ _LONG = (
     "test_payment_orders.py::test_100_000_orders",
     "test_payments.py::test_300_orders",
     "test_two_hundred.py",
+    "tenancy/test_life.py::test_the_commands_work_on_one_tenant",
     "cli/test_howtos.py::test_every_code_block_of_the_page_runs[docs/howto/serve-many-tenants.md]",
     "test_replica.py::test_every_command_that_reads",
 )

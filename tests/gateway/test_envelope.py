@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel, computed_field
+from pydantic.alias_generators import to_camel
 
+from faregate.gateway import schemas
 from faregate.gateway.http.envelope import ContentResponse
-from faregate.gateway.schemas.base import Answer
 from faregate.wire import exact_json
 
 
@@ -22,6 +25,9 @@ class Model(BaseModel):
     amount: Decimal
     at: datetime | None = None
 
+
+for _module in walk_packages(schemas.__path__, f"{schemas.__name__}."):
+    import_module(_module.name)
 
 MOMENTS = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))]))
 LEAVES = (
@@ -59,6 +65,14 @@ class Custom(BaseModel):
         return self.spelled + 1
 
 
+class Camel(BaseModel):
+    """A model whose fields are written under other names."""
+
+    model_config = ConfigDict(alias_generator=to_camel, serialize_by_alias=True, populate_by_name=True)
+
+    made_at: datetime
+
+
 class Open(BaseModel):
     """A model that keeps fields it does not know."""
 
@@ -71,16 +85,24 @@ def test_models_with_rules_of_their_own_are_written_by_them() -> None:
         "custom": Custom(parts=[part]),
         "open": Open.model_validate({"more": 1}),
         "root": RootModel[list[int]]([1, 2]),
+        "camel": Camel(made_at=datetime(2026, 11, 29, tzinfo=UTC)),
     }
 
     assert bytes(ContentResponse(content, status=200).body) == (
         b'{"custom":{"spelled":"0xff","parts":[{"name":"a","amount":1.5,"at":null}],"sum":256},'
-        b'"open":{"more":1},"root":[1,2]}'
+        b'"open":{"more":1},"root":[1,2],"camel":{"madeAt":"2026-11-29T00:00:00Z"}}'
     )
 
 
-@pytest.mark.parametrize("model", Answer.__subclasses__(), ids=lambda model: model.__name__)
-def test_fields_of_answers_are_those_that_pydantic_would_write(model: type[Answer]) -> None:
+def shapes_of(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return all models below `model` that the gateway declares."""
+    below = [each for each in model.__subclasses__() if each.__module__.startswith("faregate.gateway.")]
+    return [*below, *(each for one in below for each in shapes_of(one))]
+
+
+@pytest.mark.parametrize("model", dict.fromkeys(shapes_of(BaseModel)), ids=lambda model: model.__name__)
+def test_fields_of_answers_are_those_that_pydantic_would_write(model: type[BaseModel]) -> None:
+    """Under the names that it would write, in all models of the gateway."""
     values = dict.fromkeys(model.model_fields)
     answer = model.model_construct(**values)
 

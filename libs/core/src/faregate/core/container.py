@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
@@ -35,7 +36,10 @@ from faregate.core.webhooks.egress import Egress
 from faregate.core.webhooks.endpoints import WebhookStore
 from faregate.core.webhooks.outgoing_events import Announcer
 
-__all__ = ["CoreContainer", "engines", "make_database"]
+if TYPE_CHECKING:
+    from faregate.core.messaging.rabbitmq.transport import RabbitTransport
+
+__all__ = ["CoreContainer", "engines", "make_database", "remove_queues"]
 
 log = get_logger(__name__)
 
@@ -82,6 +86,16 @@ def make_transport(
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
     if settings.broker_url is None:
         return PostgresTransport(database, wake_ups)
+    return _rabbit_transport(settings, settings.broker_url, clock)
+
+
+async def remove_queues(settings: Settings) -> None:
+    """Delete the queues of these settings' tenant on RabbitMQ; those in PostgreSQL end with the tenant's tables."""
+    if settings.broker_url is not None:
+        await _rabbit_transport(settings, settings.broker_url).remove_queues()
+
+
+def _rabbit_transport(settings: Settings, broker_url: str, clock: IClock | None = None) -> "RabbitTransport":
     try:
         from faregate.core.messaging.rabbitmq.names import QueueNames
         from faregate.core.messaging.rabbitmq.transport import RabbitTransport
@@ -89,9 +103,7 @@ def make_transport(
         raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
     prefetch = 2 * settings.settle_batch_size
     names = QueueNames.of(settings.tenant)
-    return RabbitTransport(
-        settings.broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock, names=names
-    )
+    return RabbitTransport(broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock, names=names)
 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:

@@ -100,7 +100,8 @@ def _exact(value: Any) -> Any:
 @cache
 def _is_plain(model: type[BaseModel]) -> bool:
     """Whether `model_dump` does nothing but make a dictionary of the fields, which are then written by the same rules."""
-    has_more = model.model_computed_fields or model.model_config.get("extra") == "allow"
+    config = model.model_config
+    has_more = model.model_computed_fields or config.get("extra") == "allow" or config.get("serialize_by_alias")
     return not (has_more or _customs(model.__pydantic_core_schema__))
 
 

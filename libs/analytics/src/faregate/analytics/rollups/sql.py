@@ -161,15 +161,15 @@ quarters as materialized (
 ), day_bins as materialized (
   select {_dimension(_BY_USES)} as dimension, {_value(_BY_USES)} as value, '' as detail,
     day::timestamp at time zone 'UTC' as bucket, bin, sum(requests) as count
-  from batch where bin is not null group by grouping sets ((day, bin), {_sets(_BY_USES, "day", "bin")})
+  from batch where bin is not null and requests <> 0 group by grouping sets ((day, bin), {_sets(_BY_USES, "day", "bin")})
   having {_NAMED["meter"]}
   union all
   select {_dimension(_BY_CALLS)}, {_value(_BY_CALLS)},
     case when grouping(model) = 0 then coalesce(provider, '') else '' end, day::timestamp at time zone 'UTC', bin, sum(calls)
-  from batch where bin is not null group by grouping sets ({_sets(_BY_CALLS, "day", "bin")}) having {_NAMED["model"]}
+  from batch where bin is not null and calls <> 0 group by grouping sets ({_sets(_BY_CALLS, "day", "bin")}) having {_NAMED["model"]}
 ), bins as (
   select {_TOTAL} as dimension, '' as value, '' as detail, 1 as grain, hour as bucket, bin, sum(requests) as count
-  from batch where bin is not null group by hour, bin
+  from batch where bin is not null and requests <> 0 group by hour, bin
   union all select {_PART}, 2, bucket, bin, count from day_bins
   union all select {_PART}, 3, date_trunc('month', bucket, 'UTC'), bin, sum(count)::bigint from day_bins
   where dimension = {_TOTAL} group by 1, 2, 3, 5, 6

@@ -20,7 +20,6 @@ from faregate.core.runtime import event_loop
 if TYPE_CHECKING:
     from faregate.core.container import CoreContainer
     from faregate.core.db.database import Database
-    from faregate.core.settings import Settings
     from faregate.core.tenants.service import TenantService
     from faregate.core.tenants.values import Tenant
 
@@ -144,6 +143,7 @@ def delete(
     output: Output = "table",
 ) -> None:
     """Drop all tables of a suspended tenant, its queues and its files, and forget it. Safe to repeat after an interruption."""
+    from faregate.core.container import remove_queues
     from faregate.core.tenants.overrides import folders_of
 
     if confirm != key:
@@ -156,7 +156,7 @@ def delete(
         found = await service.get(key)
         folders = [] if keep_files else folders_of(service.settings_of(found))
         deleted = await service.delete(key)
-        await _remove_queues(service.settings_of(found), service.database_of(found))
+        await remove_queues(service.settings_of(found))
         await _drop_views(service.database_of(found))
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -195,19 +195,6 @@ async def _drop_views(database: Database) -> None:
 
     await database.open()
     await BiService(database).drop()
-
-
-async def _remove_queues(settings: Settings, database: Database) -> None:
-    """Delete the queues of the tenant on RabbitMQ; those in PostgreSQL were dropped with its tables."""
-    from faregate.core.container import make_transport
-
-    if settings.broker_url is None:
-        return
-    from faregate.core.messaging.rabbitmq.transport import RabbitTransport
-
-    transport = make_transport(settings, database)
-    if isinstance(transport, RabbitTransport):
-        await transport.remove_queues()
 
 
 async def _first_key(service: TenantService, tenant: Tenant) -> str | None:
