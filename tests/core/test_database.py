@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from pytest_mock import MockerFixture
 from sqlalchemy import text
+from sqlalchemy.exc import InterfaceError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database, Sql, is_unavailable, sqlstate
