@@ -46,7 +46,7 @@ def variables() -> frozenset[str]:
 @cache
 def metrics() -> frozenset[str]:
     sources = [path.read_text() for place in ("apps", "libs") for path in (ROOT / place).rglob("*.py")]
-    declared = re.compile(r'(?:Counter|Gauge|Histogram)\(\s*"(faregate_\w+)"')
+    declared = re.compile(r'(?:_?[Cc]ounter|Gauge|Histogram)\w*\(\s*"(faregate_\w+)"')
     return frozenset(name for source in sources for name in declared.findall(source))
 
 

@@ -37,6 +37,7 @@ CALLS = [
     ["alerts", "list"],
     ["dlq", "list"],
     ["bills", "list"],
+    ["columnar", "status"],
     ["export", "focus", "focus", "--from", "2026-01-01", "--to", "2026-02-01"],
     ["insights", "budgets"],
     ["reports", "list"],

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from faregate.core.access.audit import AuditLog
 from faregate.gateway.http.auditing import Auditor
@@ -277,7 +277,7 @@ async def test_a_change_without_its_audit_entry_is_rolled_back(
 @pytest.mark.parametrize("sql", ["update faregate.audit_entry set actor = 'me'", "delete from faregate.audit_entry"])
 async def test_the_database_refuses_to_change_entries(gateway: Gateway, sql: str) -> None:
     await gateway.grant("ada", 1)
-    with pytest.raises(DBAPIError, match="append-only"):
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
         async with gateway.database.transaction() as session:
             await gateway.database.rows(session, sql)
 

@@ -77,7 +77,7 @@ class Publisher:
         failed = [(e, outcome) for e, outcome in zip(envelopes, outcomes, strict=True) if outcome is not None]
         if any(isinstance(error, PublishError) for _, error in failed):
             await self._topology.establish(link.connection)
-        if any(again or not isinstance(error, DeliveryError) for _, error in failed):
+        if any(_needs_connection(error, again=again) for _, error in failed):
             await self._drop(link)
         return failed
 
@@ -117,6 +117,11 @@ class Publisher:
 def _worth_repeating(error: BaseException) -> bool:
     """Return whether a retry is likely to succeed: not if the broker does not answer at all."""
     return not isinstance(error, TimeoutError)
+
+
+def _needs_connection(error: BaseException, *, again: bool) -> bool:
+    """Return whether to go on with a new connection: not for what could not be routed, since others are using this one."""
+    return not isinstance(error, DeliveryError) or (again and not isinstance(error, PublishError))
 
 
 def _unavailable(envelope: Envelope, error: BaseException, count: int) -> EngineUnavailableError:
