@@ -15,7 +15,7 @@ from sqlalchemy import text
 from faregate.core.db import server_watch, servers
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
-from faregate.core.errors import DatabaseUnavailableError, EngineUnavailableError
+from faregate.core.errors import DatabaseRefusedError, DatabaseUnavailableError, EngineUnavailableError
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.messaging.postgres_transport import PostgresTransport
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
@@ -96,6 +96,22 @@ async def test_of_several_servers_the_one_that_accepts_writes_is_used(database_u
 
     assert [delivery.body for delivery in taken] == [b"{}"]
     assert read_only == "off"
+
+
+async def test_a_database_that_a_standby_has_not_yet_is_found_on_the_primary(
+    database_url: str, standby: EmbeddedServer
+) -> None:
+    name = urlsplit(database_url).path.lstrip("/")
+    url = f"postgresql://postgres@/{{}}?host={_directory(standby.url)},{_directory(database_url)}"
+    database, unknown = Database(url.format(name)), Database(url.format("unheard_of"))
+    await database.open()
+    await unknown.open()
+
+    await database.check()
+    with pytest.raises(DatabaseRefusedError, match="has no database 'unheard_of'"):
+        await unknown.check()
+    await database.close()
+    await unknown.close()
 
 
 async def test_the_error_says_why_no_server_can_be_used(standby_url: str, proxies: list[Proxy]) -> None:

@@ -24,6 +24,7 @@ _SILENT_SECONDS = 30
 _NEXT = (
     OSError,  # TimeoutError as well
     asyncpg.CannotConnectNowError,
+    asyncpg.InvalidCatalogNameError,  # a standby may not have it yet
     asyncpg.PostgresConnectionError,
     asyncpg.TargetServerAttributeNotMatched,
 )
@@ -50,14 +51,18 @@ class Servers:
             try:
                 connection = await connect(url, self._seconds_for(url))
             except _NEXT as error:
-                if len(self._urls) == 1 and not isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+                if self._is_final(error):
                     raise
                 failures[url] = error
                 self._note(url, error)
             else:
                 self._move(url, 0)
                 return connection
-        raise no_server(failures, self._url)
+        missing = [error for error in failures.values() if isinstance(error, asyncpg.InvalidCatalogNameError)]
+        raise missing[0] if missing else no_server(failures, self._url)
+
+    def _is_final(self, error: BaseException) -> bool:
+        return len(self._urls) == 1 and not isinstance(error, asyncpg.TargetServerAttributeNotMatched)
 
     def _seconds_for(self, url: str) -> float:
         if len(self._urls) == 1:
