@@ -31,27 +31,19 @@ from faregate.core.settings import load_settings
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.meters.catalog import MeterCatalog
 
-__all__ = ["VARIED_LIMITS", "Asked", "Limits", "ask_all"]
+__all__ = ["Asked", "ask_all"]
 
 _CLOCK = SystemClock()
 
 Ask = Callable[[], Awaitable[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The longest median in milliseconds of questions without a filter, with one, with several, and of the others."""
-
-    none: float = 30
-    one: float = 30
-    users: float = 60
-    users_of_one: float = 60
-    several: float = 300
-    dashboard: float = 300
-    meters: float = 100
-
-
-VARIED_LIMITS = Limits(one=150, users_of_one=150, several=150)
+_PLAIN_MS = 30
+_FILTERED_MS = 150
+_USERS_MS = 60
+_DASHBOARD_MS = 300
+_METERS_MS = 100
+"""The longest median in milliseconds of questions without a filter, with any, about users, and of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class Asked:
 
 
 async def ask_all(
-    database: Database, rounds: int, *, days: int, limits: Limits, scale: int = 1, columns: Path | None = None
+    database: Database, rounds: int, *, days: int, scale: int = 1, columns: Path | None = None
 ) -> list[Asked]:
     """Ask every question about the last `days` `rounds` times; the limits are multiplied by `scale`.
 
@@ -87,8 +79,8 @@ async def ask_all(
     asked: list[Asked] = []
     patterns = Patterns(analytics, raw, database, meters, known, models, credit_price_usd=Decimal("0.01"))
     questions = [
-        *_questions(analytics, raw, database, days, limits),
-        _of_meters(analytics, patterns, database, days, limits),
+        *_questions(analytics, raw, database, days),
+        _of_meters(analytics, patterns, database, days),
     ]
     for name, limit, ask, of_facts in questions:
         before = await ProcessorTime.now(database)
@@ -109,7 +101,7 @@ def _facts(database: Database, raw: RawRepository, columns: Path | None) -> RawR
 
 
 def _questions(
-    analytics: AnalyticsService, raw: RawRepository, database: Database, days: int, limits: Limits
+    analytics: AnalyticsService, raw: RawRepository, database: Database, days: int
 ) -> Iterator[tuple[str, float, Ask, Ask | None]]:
     def overview(question: Question) -> Ask:
         async def ask() -> object:
@@ -124,40 +116,40 @@ def _questions(
     month, india = _last(days, "UTC"), _last(days, "Asia/Kolkata")
     every, chat = of(month), of(month, service="chat")
     two = of(month, service="chat", country="DE")
-    yield "metrics", limits.none, lambda: analytics.metrics(every), overview(every)
-    yield "metrics, one service", limits.one, lambda: analytics.metrics(chat), overview(chat)
-    yield "metrics, one model", limits.one, lambda: analytics.metrics(of(month, model="gpt-4o")), None
-    yield "metrics, one user", limits.one, lambda: analytics.metrics(of(month, user_id="user-1")), None
-    yield "services", limits.none, lambda: analytics.breakdown(every, "service"), None
-    yield "models", limits.none, lambda: analytics.breakdown(every, "model"), None
-    yield "models, one service", limits.one, lambda: analytics.breakdown(chat, "model"), None
-    yield "series by day", limits.none, lambda: analytics.series(every, "day"), None
-    yield "series by day, one service", limits.one, lambda: analytics.series(chat, "day"), None
-    yield "series by hour", limits.none, lambda: analytics.series(every, "hour"), None
-    yield "series by hour, one service", limits.one, lambda: analytics.series(chat, "hour"), None
-    yield "metrics in India", limits.none, lambda: analytics.metrics(of(india)), None
-    yield "series by day in India", limits.none, lambda: analytics.series(of(india), "day"), None
+    yield "metrics", _PLAIN_MS, lambda: analytics.metrics(every), overview(every)
+    yield "metrics, one service", _FILTERED_MS, lambda: analytics.metrics(chat), overview(chat)
+    yield "metrics, one model", _FILTERED_MS, lambda: analytics.metrics(of(month, model="gpt-4o")), None
+    yield "metrics, one user", _FILTERED_MS, lambda: analytics.metrics(of(month, user_id="user-1")), None
+    yield "services", _PLAIN_MS, lambda: analytics.breakdown(every, "service"), None
+    yield "models", _PLAIN_MS, lambda: analytics.breakdown(every, "model"), None
+    yield "models, one service", _FILTERED_MS, lambda: analytics.breakdown(chat, "model"), None
+    yield "series by day", _PLAIN_MS, lambda: analytics.series(every, "day"), None
+    yield "series by day, one service", _FILTERED_MS, lambda: analytics.series(chat, "day"), None
+    yield "series by hour", _PLAIN_MS, lambda: analytics.series(every, "hour"), None
+    yield "series by hour, one service", _FILTERED_MS, lambda: analytics.series(chat, "hour"), None
+    yield "metrics in India", _PLAIN_MS, lambda: analytics.metrics(of(india)), None
+    yield "series by day in India", _PLAIN_MS, lambda: analytics.series(of(india), "day"), None
     yield (
         "series by day in India, one service",
-        limits.one,
+        _FILTERED_MS,
         lambda: analytics.series(of(india, service="chat"), "day"),
         None,
     )
-    yield "top users", limits.users, lambda: analytics.top_users(every), None
-    yield "top users, one service", limits.users_of_one, lambda: analytics.top_users(chat), None
-    yield "top users, one model", limits.several, lambda: analytics.top_users(of(month, model="gpt-4o")), None
-    yield "services, two filters", limits.several, lambda: analytics.breakdown(two, "service"), None
-    yield "metrics, two filters", limits.several, lambda: analytics.metrics(two), overview(two)
+    yield "top users", _USERS_MS, lambda: analytics.top_users(every), None
+    yield "top users, one service", _FILTERED_MS, lambda: analytics.top_users(chat), None
+    yield "top users, one model", _FILTERED_MS, lambda: analytics.top_users(of(month, model="gpt-4o")), None
+    yield "services, two filters", _FILTERED_MS, lambda: analytics.breakdown(two, "service"), None
+    yield "metrics, two filters", _FILTERED_MS, lambda: analytics.metrics(two), overview(two)
     broad = of(month, status="success", device="mobile")
-    yield "metrics, two broad filters", limits.several, lambda: analytics.metrics(broad), overview(broad)
-    yield "series by day, two filters", limits.several, lambda: analytics.series(two, "day"), None
-    yield "series by hour, two filters", limits.several, lambda: analytics.series(two, "hour"), None
-    yield "dashboard", limits.dashboard, lambda: analytics.dashboard(every), None
-    yield "dashboard, two filters", limits.dashboard, lambda: analytics.dashboard(two), None
+    yield "metrics, two broad filters", _FILTERED_MS, lambda: analytics.metrics(broad), overview(broad)
+    yield "series by day, two filters", _FILTERED_MS, lambda: analytics.series(two, "day"), None
+    yield "series by hour, two filters", _FILTERED_MS, lambda: analytics.series(two, "hour"), None
+    yield "dashboard", _DASHBOARD_MS, lambda: analytics.dashboard(every), None
+    yield "dashboard, two filters", _DASHBOARD_MS, lambda: analytics.dashboard(two), None
 
 
 def _of_meters(
-    analytics: AnalyticsService, patterns: Patterns, database: Database, days: int, limits: Limits
+    analytics: AnalyticsService, patterns: Patterns, database: Database, days: int
 ) -> tuple[str, float, Ask, Ask | None]:
     """Return the question for the value of each meter; it reads the facts once per meter."""
     month = Question(_last(days, "UTC"))
@@ -167,7 +159,7 @@ def _of_meters(
         parts = await analytics.breakdown(month, "meter")
         return [await patterns.meter_value(month, part.value) for part in parts if part.value is not None]
 
-    return "meters", limits.meters, lambda: totals.totals(month), of_facts
+    return "meters", _METERS_MS, lambda: totals.totals(month), of_facts
 
 
 def _last(days: int, timezone: str) -> TimeRange:

@@ -76,13 +76,13 @@ def queries(
 
 
 async def _queries(count: int, rounds: int, *, varied: bool, columnar: bool) -> dict[str, Any]:
-    from faregate.benchmarks.asking import VARIED_LIMITS, Limits, ask_all
+    from faregate.benchmarks.asking import ask_all
     from faregate.benchmarks.events import make_events
     from faregate.benchmarks.metering import fill, memory_mib, roll_up, sizes_mb
     from faregate.benchmarks.varied_events import VARIED_DAYS, make_varied_events
 
     days, make = (VARIED_DAYS, make_varied_events) if varied else (_DAYS, make_events)
-    limits, scale = VARIED_LIMITS if varied else Limits(), _SCALE if varied and count >= _MANY else 1
+    scale = _SCALE if count >= _MANY else 1
     async with private_database(10, shared_buffers="1GB") as database:
         report, filled, _ = await fill(database, count, days=days, make=make)
         rolled, used = await roll_up(database)
@@ -90,7 +90,7 @@ async def _queries(count: int, rounds: int, *, varied: bool, columnar: bool) -> 
         with TemporaryDirectory(prefix="faregate-bench-") as folder:
             columns = Path(folder) if columnar else None
             copied = await _copied(database, columns, count) if columns is not None else {}
-            asked = await ask_all(database, rounds, days=days, limits=limits, scale=scale, columns=columns)
+            asked = await ask_all(database, rounds, days=days, scale=scale, columns=columns)
     facts = sizes.pop("usage_event")
     return {
         "events": report.accepted,
