@@ -190,8 +190,8 @@ class PatroniCluster:
             "scope": "faregate",
             "name": node,
             "restapi": {"listen": f"{address}:8008", "connect_address": f"{address}:8008"},
-            # By etcd's v3, Patroni 3.0.2 writes the leader's key without a comparison: what a server that was cut off had still
-            # to write took effect when it came back, and made it the primary beside the one that had replaced it.
+            # With etcd's v3 API, Patroni 3.0.2 once made a server that had been cut off the primary beside the one that had
+            # replaced it; we suspect a late write of the leader's key without a comparison.
             "etcd": {"hosts": [f"{self._network.address(each)}:2379" for each in self.nodes]},
             "bootstrap": {
                 "dcs": {
