@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from faults.cluster.faults import Fault
 from faults.cluster.judge import Found, judge
+from faults.cluster.trial import CONTROL, Result, Window
 from faults.cluster.uses import Acknowledged, Use, longest_silence
 
 
@@ -63,3 +65,32 @@ def test_answers_other_than_503_with_retry_after_are_faults() -> None:
 def test_a_silence_counts_from_the_fault_to_its_end() -> None:
     assert longest_silence([1, 2, 8, 9], 0, 20) == 11
     assert longest_silence([], 3, 5) == 2
+
+
+async def _choose() -> str:
+    return "p1"
+
+
+async def _nothing(_machine: str) -> None:
+    """Neither break nor mend."""
+
+
+@pytest.mark.parametrize(
+    ("name", "silence", "quorum", "lost", "passed"),
+    [
+        ("rabbitmq", 29.9, True, False, True),
+        ("rabbitmq", 30.1, True, False, False),
+        ("rabbitmq", 60.0, False, False, True),
+        ("rabbitmq", 1.0, True, True, False),
+        (CONTROL, 1.0, True, False, False),
+        (CONTROL, 60.0, True, True, True),
+    ],
+)
+def test_a_trial_passes_if_nothing_is_wrong_or_late_and_a_control_if_something_is_lost(
+    name: str, silence: float, quorum: bool, lost: bool, passed: bool
+) -> None:
+    fault = Fault("a node killed", 1, _choose, _nothing, _nothing, quorum=quorum)
+    window = Window(fault, "p1", 0, silences={"HTTP": silence})
+    verdict = judge(_told(), _found(charges={}, debits={"ada": 0}) if lost else _found())
+
+    assert Result(name, [window], {}, verdict, 1.0).passed is passed

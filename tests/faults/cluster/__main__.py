@@ -16,7 +16,7 @@ from faults.cluster.network import Network, namespaces_problem
 from faults.cluster.patroni import PROGRAMS, PatroniCluster
 from faults.cluster.rabbit import RabbitCluster
 from faults.cluster.report import as_markdown
-from faults.cluster.trial import Result, Trial
+from faults.cluster.trial import CONTROL, Result, Trial
 from support.rabbitmq import SERVER, RabbitServer
 from support.servers import execute
 
@@ -45,7 +45,7 @@ async def _postgres(seed: int, directory: Path, only: str | None, *, controls: b
     await asyncio.to_thread(broker.start)
     try:
         if controls:
-            results.append(await _on_patroni("asynchronous", seed, directory / "asynchronous", broker.url, _CUT_OFF))
+            results.append(await _on_patroni(CONTROL, seed, directory / CONTROL, broker.url, _CUT_OFF))
         results.append(await _on_patroni("postgresql", seed, directory / "synchronous", broker.url, only))
     finally:
         await asyncio.to_thread(broker.remove)
@@ -61,7 +61,7 @@ async def _on_patroni(name: str, seed: int, directory: Path, broker_url: str, on
     network = Network(["p1", "p2", "p3", "gate"])
     network.open()
     try:
-        cluster = PatroniCluster(network, network.machines[:3], "gate", directory, synchronous=name != "asynchronous")
+        cluster = PatroniCluster(network, network.machines[:3], "gate", directory, synchronous=name != CONTROL)
         await cluster.open()
         await execute(cluster.url("postgres"), f"create database {_NAME}")
         direct = {"database_url": cluster.url(_NAME), "broker_url": broker_url}
@@ -99,7 +99,7 @@ async def _run(arguments: argparse.Namespace) -> bool:
     print(text)
     if arguments.report:
         Path(arguments.report).with_suffix(".md").write_text(text)
-    return all(result.clean != (result.name == "asynchronous") for result in results)
+    return all(result.passed for result in results)
 
 
 def missing(cluster: str) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from faults.cluster.trial import BACK_SECONDS, Result, Window
+from faults.cluster.trial import Result, Window
 
 __all__ = ["as_markdown"]
 
@@ -43,10 +43,9 @@ def _section(result: Result) -> list[str]:
 
 def _row(window: Window) -> str:
     silences = " / ".join(f"{seconds:.1f}" for seconds in window.silences.values())
-    late = max(window.silences.values()) > BACK_SECONDS and window.fault.quorum
     refusals = ", ".join(f"{count} x {what}" for what, count in sorted(window.refusals.items())) or "nothing"
     return (
-        f"| {window.fault.name}, {window.mended - window.began:.0f} s | {silences}{' **late**' if late else ''} | "
+        f"| {window.fault.name}, {window.mended - window.began:.0f} s | {silences}{' **late**' if window.is_late else ''} | "
         f"{window.lag_seconds:.1f} s | {window.back_seconds:.1f} s | {refusals} |"
     )
 

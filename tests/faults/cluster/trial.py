@@ -29,8 +29,9 @@ from faults.roles import KEY
 from faults.traffic import FEATURE, RICH_MICROS
 from support.gateways import free_port, listening
 
-__all__ = ["Result", "Trial", "Window"]
+__all__ = ["CONTROL", "Result", "Trial", "Window"]
 
+CONTROL = "asynchronous"
 BACK_SECONDS = 30
 _CALM_SECONDS = 5
 _WHOLE_SECONDS = 150
@@ -60,6 +61,11 @@ class Window:
     back_seconds: float = 0
     refusals: Counter[str] = field(default_factory=Counter[str])
 
+    @property
+    def is_late(self) -> bool:
+        """Whether some way had no success for longer than the limit, although the cluster could serve."""
+        return self.fault.quorum and max(self.silences.values(), default=0) > BACK_SECONDS
+
 
 @dataclass
 class Result:
@@ -74,6 +80,13 @@ class Result:
     @property
     def clean(self) -> bool:
         return not self.verdict.faults
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was wrong and nothing late; the control with asynchronous commits must lose something."""
+        if self.name == CONTROL:
+            return not self.clean
+        return self.clean and not any(window.is_late for window in self.windows)
 
 
 class Trial:
