@@ -1,7 +1,7 @@
 """Transactions: commit, rollback, retries, time-outs and an unavailable server."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -238,6 +238,51 @@ async def test_a_connection_lost_within_a_copy_is_reported_as_unavailable(databa
             await database.rows(session, "create temporary table t (n int)")
             driver = await database.driver(session)
             await driver.copy_to_table("t", source=lost(driver.get_server_pid()))
+
+
+_MANY_ROWS = 5_000_000
+
+
+async def _copy_text(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def source() -> AsyncGenerator[bytes]:
+        yield b"1\n" * 10 * _MANY_ROWS
+        yield b"2\n"
+
+    await driver.copy_to_table("t", source=source())
+
+
+async def _copy_records(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await driver.copy_records_to_table("t", records=((1,) for _ in range(_MANY_ROWS)))
+
+
+async def _insert_each(driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await driver.executemany("insert into t values ($1)", [(1,)] * (_MANY_ROWS // 10))
+
+
+@pytest.mark.parametrize("write", [_copy_text, _copy_records, _insert_each])
+async def test_a_connection_lost_while_rows_wait_for_room_ends_the_statement(
+    database: Database, server_url: str, write: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]]
+) -> None:
+    """Without our part, the driver waits for ever for room in the buffer of a socket that is gone."""
+    with pytest.raises(EngineUnavailableError, match="the connection was lost"):
+        async with asyncio.timeout(30) as limit, database.transaction() as session:
+            await database.rows(session, "create temporary table t (n int)")
+            driver = await database.driver(session)
+            loss = execute(server_url, f"select pg_sleep(0.2), pg_terminate_backend({driver.get_server_pid()})")
+            await asyncio.gather(write(driver), loss)
+    assert not limit.expired()
+
+
+async def test_an_error_of_the_rows_remains_the_error_of_a_copy(table: Database) -> None:
+    async def source() -> AsyncGenerator[bytes]:
+        yield b"3\t3\n"
+        raise ValueError("a row that cannot be read")
+
+    with pytest.raises(ValueError, match="a row that cannot be read"):
+        async with table.transaction() as session:
+            await (await table.driver(session)).copy_to_table("t", schema_name="public", source=source())
+
+    assert await _numbers(table) == {1: 0, 2: 0}
 
 
 @pytest.mark.parametrize(("cause", "expected"), [(asyncpg.InterfaceError, True), (asyncpg.DataError, False)])

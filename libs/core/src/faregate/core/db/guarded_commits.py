@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.transaction import Transaction
 
+from faregate.core.db.lost_writes import unless_lost
+
 __all__ = ["GuardedConnection", "GuardedTransaction"]
 
 if TYPE_CHECKING:
@@ -20,9 +22,21 @@ else:
 
 
 class GuardedConnection(_Connection):
-    """A connection of Faregate."""
+    """A connection of Faregate; a statement that sends many rows ends with it."""
 
     is_committing = False
+
+    async def copy_to_table(self, table_name: str, **options: Any) -> str:
+        """Do as `asyncpg.Connection.copy_to_table`."""
+        return await unless_lost(self, super().copy_to_table(table_name, **options))
+
+    async def copy_records_to_table(self, table_name: str, **options: Any) -> str:
+        """Do as `asyncpg.Connection.copy_records_to_table`."""
+        return await unless_lost(self, super().copy_records_to_table(table_name, **options))
+
+    async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
+        """Do as `asyncpg.Connection.executemany`."""
+        await unless_lost(self, super().executemany(command, args, timeout=timeout))
 
     def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         """Return a transaction as `asyncpg.Connection.transaction` does."""
