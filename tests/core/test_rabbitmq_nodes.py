@@ -1,6 +1,9 @@
 """Several RabbitMQ nodes: one that cannot be used is passed over, and what is lost with its connection is delivered again."""
 
 import asyncio
+import socket
+import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiormq
 import pytest
+from aiormq.connection import TCPTransportFactory
 from faults.proxy import Proxy
 from pytest_mock import MockerFixture
 
@@ -102,6 +106,37 @@ async def test_what_a_node_refuses_twice_is_published_on_a_new_connection(
         await transport.close()
 
     assert (before, proxies[0].accepted) == (1, 2)
+
+
+async def test_what_a_node_does_not_confirm_is_with_another_one_within_eight_seconds(proxies: list[Proxy]) -> None:
+    """A node that is cut off from the leader of the queue, or frozen, confirms nothing, and its connection stays open."""
+    transport = RabbitTransport(_urls(*proxies))
+    await transport.open()
+    try:
+        for proxy in proxies:
+            if proxy.accepted:
+                proxy.freeze()
+        began = time.monotonic()
+        with pytest.raises(BrokerUnavailableError, match="not confirmed within 5 s"):
+            await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        seconds = time.monotonic() - began
+    finally:
+        await transport.close()
+
+    assert seconds < 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
+async def test_a_node_that_was_unplugged_is_left_after_ten_seconds(broker_url: str, mocker: MockerFixture) -> None:
+    """The kernel gives up what its machine does not acknowledge; heartbeats alone take 18 seconds."""
+    opened = mocker.spy(TCPTransportFactory, "create")
+    link = await Nodes(broker_url, FixedClock(datetime(2026, 11, 29, tzinfo=UTC))).open_link("a test", confirms=False)
+    _, writer = opened.spy_return
+    milliseconds = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    await link.close()
+
+    assert milliseconds == 10_000
 
 
 async def test_the_error_names_each_node_and_no_password() -> None:

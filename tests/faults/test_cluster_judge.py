@@ -6,7 +6,7 @@ import pytest
 
 from faults.cluster.faults import Fault
 from faults.cluster.judge import Found, judge
-from faults.cluster.trial import CONTROL, Result, Window
+from faults.cluster.results import UNCONFIRMED, UNREPLICATED, Result, Window
 from faults.cluster.uses import Acknowledged, Use, longest_silence
 
 
@@ -82,8 +82,10 @@ async def _nothing(_machine: str) -> None:
         ("rabbitmq", 30.1, True, False, False),
         ("rabbitmq", 60.0, False, False, True),
         ("rabbitmq", 1.0, True, True, False),
-        (CONTROL, 1.0, True, False, False),
-        (CONTROL, 60.0, True, True, True),
+        (UNREPLICATED, 1.0, True, False, False),
+        (UNREPLICATED, 60.0, True, True, True),
+        (UNCONFIRMED, 1.0, True, False, False),
+        (UNCONFIRMED, 1.0, True, True, True),
     ],
 )
 def test_a_trial_passes_if_nothing_is_wrong_or_late_and_a_control_if_something_is_lost(
@@ -94,3 +96,9 @@ def test_a_trial_passes_if_nothing_is_wrong_or_late_and_a_control_if_something_i
     verdict = judge(_told(), _found(charges={}, debits={"ada": 0}) if lost else _found())
 
     assert Result(name, [window], {}, verdict, 1.0).passed is passed
+
+
+def test_a_control_that_is_wrong_without_a_loss_has_shown_nothing() -> None:
+    verdict = judge(_told(), _found(logs={"l": 2}))
+    assert verdict.faults == {"logs stored more than once": 1}
+    assert not Result(UNCONFIRMED, [], {}, verdict, 1.0).passed

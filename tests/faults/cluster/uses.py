@@ -22,7 +22,7 @@ from faregate.wire.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, USA
 from faults.roles import KEY
 from faults.traffic import FEATURE, IN_MICROS, MODEL, OUT_MICROS
 
-__all__ = ["USERS", "Acknowledged", "Uses"]
+__all__ = ["USERS", "Acknowledged", "Refusal", "Use", "Uses", "longest_silence"]
 
 USERS = tuple(f"rich{number}" for number in range(40))
 _ANSWER_SECONDS = 60
@@ -39,6 +39,16 @@ class Use:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer other than success: when, by which way, its status, and its text."""
+
+    at: float
+    way: str
+    what: str
+    text: str
+
+
 @dataclass
 class Acknowledged:
     """What callers were told is done, and everything that they tried.
@@ -48,7 +58,7 @@ class Acknowledged:
         uses: settlements, those by queue included, by key.
         logs, events: ids of records whose message was confirmed.
         answers: moments of successful calls, by way.
-        refusals: moment, way and status of answers other than success.
+        refusals: answers other than success.
         wrong: answers that are neither success nor 503 with Retry-After.
     """
 
@@ -58,10 +68,9 @@ class Acknowledged:
     logs: set[str] = field(default_factory=set[str])
     events: set[str] = field(default_factory=set[str])
     answers: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    refusals: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
     wrong: Counter[str] = field(default_factory=Counter[str])
     examples: list[str] = field(default_factory=list[str])
-    reasons: Counter[str] = field(default_factory=Counter[str])
 
 
 class Uses:
@@ -158,8 +167,7 @@ class Uses:
                 return
 
     def _refused(self, way: str, what: str, *, fault: bool, text: str) -> None:
-        self.told.refusals.append((time.time(), way, what))
-        self.told.reasons[f"{way}: {text[:200]}"] += 1
+        self.told.refusals.append(Refusal(time.time(), way, what, text[:200]))
         if fault:
             self.told.wrong[f"{way}: {what}"] += 1
             if len(self.told.examples) < 20:
