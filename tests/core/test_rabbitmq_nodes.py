@@ -18,11 +18,14 @@ from pytest_mock import MockerFixture
 from faregate.core.clock import FixedClock
 from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.messaging.interfaces import Ack, OutgoingMessage
-from faregate.core.messaging.rabbitmq import nodes
+from faregate.core.messaging.rabbitmq import nodes, topology
 from faregate.core.messaging.rabbitmq.connection import Link
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.nodes import Nodes
+from faregate.core.messaging.rabbitmq.topology import Topology
 from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 from faregate.wire.broker_addresses import broker_addresses
+from faregate.wire.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 
 DEAD = "amqp://guest:guest@127.0.0.1:1/"
@@ -125,6 +128,27 @@ async def test_what_a_node_does_not_confirm_is_with_another_one_within_eight_sec
         await transport.close()
 
     assert seconds < 8
+
+
+async def test_all_queues_are_checked_at_the_same_time(broker_url: str, mocker: MockerFixture) -> None:
+    """A cluster answers late for each queue whose leader is cut off."""
+    names = QueueNames()
+    queues = 1 + len(PUBLIC_QUEUES) + len(RETRY_DELAYS_SECONDS)
+    together = asyncio.Barrier(queues)
+
+    async def exists(_connection: aiormq.Connection, _name: str) -> bool:
+        async with asyncio.timeout(5):
+            await together.wait()
+        return True
+
+    mocker.patch.object(topology, "_exists", exists)
+    link = await Nodes(broker_url, FixedClock(datetime(2026, 11, 29, tzinfo=UTC))).open_link("a test", confirms=False)
+    try:
+        await Topology("quorum", RETRY_DELAYS_SECONDS, names).establish(link.connection)
+    finally:
+        await link.close()
+
+    assert together.n_waiting == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
