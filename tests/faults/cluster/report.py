@@ -39,10 +39,10 @@ def _section(result: Result) -> list[str]:
     return [
         f"## {result.name}: {_outcome(result)}",
         "",
-        f"{result.seconds:.0f} s. In the second column, the longest time without a success, in seconds.",
+        f"{result.seconds:.0f} s. In the second column, the longest time without a success, in seconds; what the machine stood still does not count.",
         "",
-        f"| fault | {' / '.join(ways)} | longest wait of a message | late after mending | refused meanwhile |",
-        "| --- | --- | ---: | ---: | --- |",
+        f"| fault | {' / '.join(ways)} | longest wait of a message | late after mending | machine stood still | refused meanwhile |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
         *(_row(window) for window in result.windows),
         "",
         "| what | count |",
@@ -68,7 +68,7 @@ def _row(window: Window) -> str:
     late = " **late**" if window.is_late else "" if window.fault.quorum else " (no quorum)"
     return (
         f"| {window.fault.name}, {window.mended - window.began:.0f} s | {silences}{late} | "
-        f"{window.lag_seconds:.1f} s | {window.back_seconds:.1f} s | {refusals} |"
+        f"{window.lag_seconds:.1f} s | {window.back_seconds:.1f} s | {window.stalled_seconds:.1f} s | {refusals} |"
     )
 
 

@@ -21,7 +21,8 @@ class Window:
     """What was seen of one fault.
 
     Attributes:
-        silences: longest time without a success, by way.
+        silences: longest time without a success, by way; stalls of the machine do not count.
+        stalled_seconds: for how long the machine gave the trial no processor.
         lag_seconds: the longest that a confirmed message waited for its settlement.
         back_seconds: from the mending until messages were settled within two seconds again.
         refusals: answers other than success, by way and status.
@@ -34,6 +35,7 @@ class Window:
     whole: float = 0
     ended: float = 0
     silences: dict[str, float] = field(default_factory=dict[str, float])
+    stalled_seconds: float = 0
     lag_seconds: float = 0
     back_seconds: float = 0
     refusals: Counter[str] = field(default_factory=Counter[str])

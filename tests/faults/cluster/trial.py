@@ -24,7 +24,8 @@ from faregate.worker.container import WorkerContainer
 from faults.cluster.faults import Fault
 from faults.cluster.judge import Verdict, judge, read
 from faults.cluster.results import Result, Window
-from faults.cluster.uses import USERS, Refusal, Uses, longest_silence
+from faults.cluster.stalls import Stalls, longest_silence
+from faults.cluster.uses import USERS, Refusal, Uses
 from faults.processes import ProcessPool
 from faults.roles import KEY
 from faults.traffic import FEATURE, RICH_MICROS
@@ -36,8 +37,8 @@ _CALM_SECONDS = 5
 _WHOLE_SECONDS = 150
 _DRAIN_SECONDS = 60
 _LATE_SECONDS = 2.0
-_TOLD_SECONDS = 10
-"""Of a way that had no success for longer, each refusal is told, so that it can be seen what was waited for."""
+_TOLD_SECONDS, _TOLD_MAX = 10, 12
+"""Of a way that had no success for longer, the first refusals are told, so that it can be seen what was waited for."""
 
 
 class Trial:
@@ -68,6 +69,7 @@ class Trial:
         self._say = say
         self._pool = ProcessPool(directory / f"{name.replace(', ', '-').replace(' ', '-')}.log")
         self._problems: list[str] = []
+        self._stalls = Stalls()
 
     async def run(self, faults: Sequence[Fault]) -> Result:
         began = time.time()
@@ -79,7 +81,9 @@ class Trial:
             try:
                 uses = Uses(self._seed, await self._processes(), self._publish_with or core.transport())
                 uses.begin()
+                watching = asyncio.create_task(self._stalls.watch())
                 windows = [await self._suffer(fault) for fault in faults]
+                watching.cancel()
                 await uses.end()
                 await self._drain(container)
                 await self._end_processes()
@@ -88,7 +92,7 @@ class Trial:
                 if self._publish_with is not None:
                     await self._publish_with.close()
             verdict = await self._verdict(uses, container)
-        self._say(f"{self._name}: {dict(verdict.faults) or 'clean'}")
+        self._say(f"{self._name}: {dict(verdict.faults) or 'clean'} {dict(verdict.examples)}")
         return Result(self._name, await self._measured(windows, uses), self._counts(uses), verdict, time.time() - began)
 
     def _as_settings(self, way: str, **more: Any) -> Any:
@@ -125,7 +129,7 @@ class Trial:
         try:
             async with asyncio.timeout(_WHOLE_SECONDS):
                 while not await self._is_whole():
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(2)  # to ask starts a program that takes a processor for a second
         except TimeoutError:
             self._problems.append(f"{fault.name}: the cluster is not whole after {_WHOLE_SECONDS} s")
         window.whole = time.time()
@@ -170,7 +174,9 @@ class Trial:
         queued = {key: use for key, use in uses.told.uses.items() if use.way == "queue"}
         moments = {**uses.told.answers, "settled by queue": [settled[key] for key in queued if key in settled]}
         for window in windows:
-            window.silences = {w: longest_silence(m, window.began, window.ended) for w, m in moments.items()}
+            bounds = window.began, window.ended
+            window.silences = {way: longest_silence(m, *bounds, self._stalls) for way, m in moments.items()}
+            window.stalled_seconds = self._stalls.within(*bounds)
             inside = {k: u.at for k, u in queued.items() if window.began < u.at < window.ended and k in settled}
             window.lag_seconds = max((settled[key] - at for key, at in inside.items()), default=0)
             late = [settled[key] for key, at in inside.items() if settled[key] - at > _LATE_SECONDS]
@@ -182,10 +188,9 @@ class Trial:
 
     def _tell(self, window: Window, refused: Sequence[Refusal]) -> None:
         """Say what long silences waited for."""
-        long = {way for way, seconds in window.silences.items() if seconds > _TOLD_SECONDS}
-        for refusal in refused:
-            if any(way in refusal.way for way in long):
-                self._say(f"{window.fault.name}, {refusal.at - window.began:.1f} s: {refusal.way}: {refusal.text}")
+        long = {way for way, seconds in window.silences.items() if window.fault.quorum and seconds > _TOLD_SECONDS}
+        for refusal in [refusal for refusal in refused if any(way in refusal.way for way in long)][:_TOLD_MAX]:
+            self._say(f"{window.fault.name}, {refusal.at - window.began:.1f} s: {refusal.way}: {refusal.text}")
 
     def _counts(self, uses: Uses) -> dict[str, int]:
         ways = Counter(use.way for use in uses.told.uses.values())

@@ -5,7 +5,6 @@ Each caller insists: it repeats the same call or message until it is acknowledge
 """
 
 import asyncio
-import itertools
 import json
 import random
 import time
@@ -22,7 +21,7 @@ from faregate.wire.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, USA
 from faults.roles import KEY
 from faults.traffic import FEATURE, IN_MICROS, MODEL, OUT_MICROS
 
-__all__ = ["USERS", "Acknowledged", "Refusal", "Use", "Uses", "longest_silence"]
+__all__ = ["USERS", "Acknowledged", "Refusal", "Use", "Uses"]
 
 USERS = tuple(f"rich{number}" for number in range(40))
 _ANSWER_SECONDS = 60
@@ -185,9 +184,3 @@ class Uses:
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._random.uniform(0.02, 0.12))
-
-
-def longest_silence(moments: Sequence[float], begin: float, end: float) -> float:
-    """Return the longest time between two of the moments, or a bound, within the bounds."""
-    inside = [begin, *sorted(moment for moment in moments if begin < moment < end), end]
-    return max(later - earlier for earlier, later in itertools.pairwise(inside))
