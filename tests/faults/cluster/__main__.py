@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from support.servers import address, execute
 _NAME, _CONTROL_NAME = "trial", "control"
 
 
-async def _rabbit(seed: int, directory: Path, only: str | None, *, controls: bool) -> list[Result]:
+async def _rabbit(results: list[Result], seed: int, directory: Path, only: str | None, *, controls: bool) -> None:
     network = Network(["r1", "r2", "r3"])
     postgres = EmbeddedServer(directory / "pg", options={"max_connections": "300"})
     await asyncio.to_thread(postgres.start_now)
@@ -36,13 +37,13 @@ async def _rabbit(seed: int, directory: Path, only: str | None, *, controls: boo
         cluster = RabbitCluster(network, network.machines, directory)
         await cluster.open()
         faults = RabbitFaults(network, cluster)
-        results = [await _on_rabbit("rabbitmq", seed, directory, cluster, postgres.url, _chosen(faults.all(), only))]
+        chosen = _chosen(faults.all(), only)
+        results.append(await _on_rabbit("rabbitmq", seed, directory, cluster, postgres.url, chosen))
         if controls:
             await execute(postgres.url, f"create database {_CONTROL_NAME}")
             url = address(postgres.url, _CONTROL_NAME)
             cut_off = [faults.unplugged(cluster.nodes[-1])]
             results.append(await _on_rabbit(UNCONFIRMED, seed, directory, cluster, url, cut_off))
-        return results
     finally:
         await asyncio.to_thread(network.close)
         await asyncio.to_thread(postgres.stop_now)
@@ -59,8 +60,7 @@ async def _on_rabbit(
     return await trial.run(faults)
 
 
-async def _postgres(seed: int, directory: Path, only: str | None, *, controls: bool) -> list[Result]:
-    results: list[Result] = []
+async def _postgres(results: list[Result], seed: int, directory: Path, only: str | None, *, controls: bool) -> None:
     broker = RabbitServer()
     await asyncio.to_thread(broker.start)
     try:
@@ -69,7 +69,6 @@ async def _postgres(seed: int, directory: Path, only: str | None, *, controls: b
         results.append(await _on_patroni("postgresql", seed, directory / "synchronous", broker.url, only))
     finally:
         await asyncio.to_thread(broker.remove)
-    return results
 
 
 _CUT_OFF = "the other servers only"
@@ -101,28 +100,41 @@ async def _run(arguments: argparse.Namespace) -> bool:
     current = asyncio.current_task()
     assert current is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
-    results: list[Result] = []
-    fleet: FleetVerdict | None = None
     with tempfile.TemporaryDirectory(prefix="fg-cluster-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)
         try:
-            if arguments.cluster in {"rabbitmq", "all"}:
-                results += await _rabbit(arguments.seed, directory, arguments.only, controls=not arguments.no_controls)
-            if arguments.cluster in {"postgresql", "all"}:
-                results += await _postgres(
-                    arguments.seed, directory, arguments.only, controls=not arguments.no_controls
-                )
-            if arguments.cluster in {"fleet", "all"}:
-                fleet = await run_alone(FleetPlan(previous=last_before_migration()))
+            results, fleet, failed = await _parts(arguments, directory)
         finally:
             if arguments.keep_logs:
                 shutil.copytree(directory, arguments.keep_logs, dirs_exist_ok=True, ignore=_ignored)
-    text = as_page(results, fleet, seed=arguments.seed, code=revision_name("HEAD"))
+    text = as_page(results, fleet, seed=arguments.seed, code=revision_name("HEAD"), failed=failed)
     print(text)
     if arguments.report:
         Path(arguments.report).with_suffix(".md").write_text(text)
-    return all(result.passed for result in results) and not (fleet is not None and fleet.faults)
+    return not failed and all(result.passed for result in results) and not (fleet is not None and fleet.faults)
+
+
+async def _parts(
+    arguments: argparse.Namespace, directory: Path
+) -> tuple[list[Result], FleetVerdict | None, Sequence[str]]:
+    """Run the chosen parts; one that could not be run does not take the results of the others with it."""
+    chosen, given, controls = arguments.cluster, (arguments.seed, directory, arguments.only), not arguments.no_controls
+    results: list[Result] = []
+    failed: list[str] = []
+    fleet: FleetVerdict | None = None
+    for part in ("rabbitmq", "postgresql", "fleet"):
+        try:
+            if part == "rabbitmq" and chosen in {part, "all"}:
+                await _rabbit(results, *given, controls=controls)
+            if part == "postgresql" and chosen in {part, "all"}:
+                await _postgres(results, *given, controls=controls)
+            if part == "fleet" and chosen in {part, "all"}:
+                fleet = await run_alone(FleetPlan(previous=last_before_migration()))
+        except Exception:  # noqa: BLE001  whatever it was, it is printed
+            failed.append(part)
+            traceback.print_exc()
+    return results, fleet, failed
 
 
 def missing(cluster: str) -> str | None:

@@ -24,13 +24,16 @@ _PAGE = """# Clusters: a run
 """
 
 
-def as_page(results: Sequence[Result], fleet: FleetVerdict | None, *, seed: int, code: str) -> str:
-    """Return the page; `code` names the revision."""
+def as_page(
+    results: Sequence[Result], fleet: FleetVerdict | None, *, seed: int, code: str, failed: Sequence[str] = ()
+) -> str:
+    """Return the page; `code` names the revision, `failed` the parts that could not be run to their end."""
     load = " / ".join(f"{each:.0f}" for each in os.getloadavg())
     date = f"{SystemClock().now():%d %B %Y}".lstrip("0")
     page = _PAGE.format(date=date, code=code, cores=os.cpu_count(), load=load, seed=seed, debian=_debian())
     lines = [line for result in results for line in _section(result)]
-    return page + "\n".join([*lines, *(_fleet_section(fleet) if fleet is not None else [])])
+    ended = [line for part in failed for line in (f"## {part}: NOT RUN TO ITS END", "")]
+    return page + "\n".join([*lines, *(_fleet_section(fleet) if fleet is not None else []), *ended])
 
 
 def _section(result: Result) -> list[str]:

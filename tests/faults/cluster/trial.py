@@ -34,7 +34,7 @@ from support.gateways import free_port, listening
 __all__ = ["Trial"]
 
 _CALM_SECONDS = 5
-_WHOLE_SECONDS = 150
+_WHOLE_SECONDS = 300
 _DRAIN_SECONDS = 60
 _LATE_SECONDS = 2.0
 _TOLD_SECONDS, _TOLD_MAX = 10, 12
