@@ -34,6 +34,7 @@ from faregate.core.db.pooler import check_settings, connect_through_pooler, is_p
 from faregate.core.db.schema import SCHEMA
 from faregate.core.db.server_watch import ServerWatch
 from faregate.core.db.servers import Servers
+from faregate.core.db.timestamp_codec import use_timestamp_codec
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
@@ -441,6 +442,8 @@ class Database:
         url = self.url if through_pooler else self.direct_url
         try:
             connection = await self._established(url, through_pooler=through_pooler)
+            if pooled:
+                await use_timestamp_codec(connection)
             return connection if through_pooler else await self._checked_once(connection)
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if is_pooler_refusal(error):

@@ -38,11 +38,13 @@ def book_of(rows: Sequence[Any]) -> Book:
 
 
 def wallet_of(row: Any) -> WalletState:
-    """Return the wallet of a row of `sql.WALLET_COLUMNS`, which the moment `now` follows."""
-    wallet_id, credits, debits, held, earmarked, debt, clawback_debt, credit_limit, status, plan, *rest = row
-    low_balance, top_up_below, top_up_amount, top_up_order, top_up_not_before, next_change_at, *chain = rest
-    last_seq, head_hash, *times = chain
-    changed_at, low_told_at, exhausted_told_at, _ = times
+    """Return the wallet of a row of `sql.WALLET_COLUMNS`, which the moment `now` follows.
+
+    One assignment takes a row apart in a quarter of the time of several, which would make a list each.
+    """
+    (wallet_id, credits, debits, held, earmarked, debt, clawback_debt, credit_limit, status, plan, low_balance, top_up_below,
+     top_up_amount, top_up_order, top_up_not_before, next_change_at, last_seq, head_hash, changed_at, low_told_at,
+     exhausted_told_at, _) = row  # fmt: skip
     return WalletState(
         wallet_id=wallet_id,
         credits=credits,
@@ -70,9 +72,9 @@ def wallet_of(row: Any) -> WalletState:
 
 def charge_of(row: Any) -> ChargeState:
     """Return the charge of a row of `sql.CHARGE_COLUMNS`."""
-    usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, *outcome = row
-    expires_at, start_hash, meaning_hash, consumed, charged, shortfall, flags, first_seq, *rest = outcome
-    balance_after, free_after, duration_ms, metadata, close_reason, created_at, closed_at, settled_at, scopes = rest
+    (usage_key, wallet_id, subject_id, organization_id, feature_key, rule, status, hold, hold_grants, expires_at, start_hash,
+     meaning_hash, consumed, charged, shortfall, flags, first_seq, balance_after, free_after, duration_ms, metadata,
+     close_reason, created_at, closed_at, settled_at, scopes) = row  # fmt: skip
     return ChargeState(
         usage_key=usage_key,
         wallet_id=wallet_id,
@@ -107,9 +109,8 @@ def charge_of(row: Any) -> ChargeState:
 
 def grant_of(row: Any) -> GrantState:
     """Return the grant of a row of `sql.GRANT_COLUMNS`."""
-    grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at, *rest = row
-    active, voided, every, rollover_min, rollover_max, next_at, key, meaning_hash, actor, reason, *end = rest
-    void_note, created_at = end
+    (grant_id, wallet_id, source, priority, amount, remaining, held, features, effective_at, expires_at, active, voided, every,
+     rollover_min, rollover_max, next_at, key, meaning_hash, actor, reason, void_note, created_at) = row  # fmt: skip
     return GrantState(
         grant_id=_uuid(grant_id),
         wallet_id=wallet_id,
