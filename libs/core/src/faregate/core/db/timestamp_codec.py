@@ -20,7 +20,7 @@ async def use_timestamp_codec(connection: "asyncpg.Connection[asyncpg.Record]") 
     """Let a connection encode and decode timestamps by this module.
 
     The rows of a batch share most of their timestamps, such as the time of its transaction. The driver's own codec takes
-    0.8 µs to encode one, this one 0.2 if it is remembered and 0.4 if not. The values are the same.
+    0.8 µs to encode one, this one 0.3 if it is remembered and 0.4 if not. The values are the same.
     """
     await connection.set_type_codec(
         "timestamptz", schema="pg_catalog", encoder=encode_timestamp, decoder=decode_timestamp, format="tuple"
