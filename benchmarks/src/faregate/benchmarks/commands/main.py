@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "private_database"]
 
 
-
 def _positive(_: object, value: object) -> None:
     if isinstance(value, int) and not isinstance(value, bool) and value < 1:
         raise ValueError(f"{value} is too small; give at least 1")
