@@ -12,6 +12,7 @@ from analytics.conftest import lab_of
 
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
 from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.folder_place import FolderPlace
 from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.columnar.writer import FileWriter, RowsFile
 from faregate.core.settings import load_settings
@@ -49,7 +50,7 @@ async def _dies_after(result: Any) -> None:
 async def copy(url: str, folder: Path) -> None:
     async with lab_of(load_settings(database_url=url, columnar_dir=folder)) as lab:
         limits = CopyLimits(fewest_facts=1, rows_bytes=2000, kept_seconds=0)
-        await ColumnarCopier(lab.database, Registry(lab.database), folder, limits).run()
+        await ColumnarCopier(lab.database, Registry(lab.database), FolderPlace(folder), limits).run()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from hypothesis import strategies as st
 from faregate.analytics.columnar import copier
 from faregate.analytics.columnar.columns import COLUMNS
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
+from faregate.analytics.columnar.dialect import DUCKDB as DUCKDB_SQL
 from faregate.analytics.columnar.duckdb_setup import open_duckdb
+from faregate.analytics.columnar.folder_place import FolderPlace
 from faregate.analytics.columnar.merging import due_for_merge
 from faregate.analytics.columnar.period_sql import period_position
 from faregate.analytics.columnar.repository import ColumnarRepository
@@ -54,7 +56,7 @@ class Columns:
     @property
     def copier(self) -> ColumnarCopier:
         registry = self.lab.analytics.columnar.container.registry()
-        return ColumnarCopier(self.lab.database, registry, self.folder, EVERY)
+        return ColumnarCopier(self.lab.database, registry, FolderPlace(self.folder), EVERY)
 
     @property
     def facts(self) -> ColumnarRepository:
@@ -374,7 +376,7 @@ async def test_a_tail_that_is_too_long_is_answered_from_the_table(columns: Colum
     container = columns.lab.analytics.columnar.container
     source = columns.facts._source
     short = ColumnarSource(
-        columns.lab.database, container.subjects(), container.registry(), source._engine, columns.folder, tail_facts=10
+        columns.lab.database, container.subjects(), container.registry(), source._engine, tail_facts=10
     )
     async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
         assert await short.select(session, ALL) is None
@@ -462,7 +464,7 @@ def test_a_moment_is_in_the_same_period_as_in_the_calendar(
     span = TimeRange(start.replace(tzinfo=UTC), start.replace(tzinfo=UTC) + timedelta(days=days), zone)
     periods = periods_of(span, unit)
     moments = [span.start, *periods[1:], *(span.start + (span.end - span.start) * place for place in places)]
-    sql = period_position(periods, "t")
+    sql = period_position(periods, "t", DUCKDB_SQL)
     times = [micros(moment) for moment in moments]
     found = [row[0] for row in DUCKDB.execute(f"select {sql} from (select unnest({times}) as t)").fetchall()]
     assert found == [bisect_right(periods, moment) - 1 for moment in moments]
