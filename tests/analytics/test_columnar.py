@@ -197,12 +197,12 @@ async def fill(columns: Columns, count: int = 20, **more: Any) -> None:
     await columns.lab.recorder.record([{**event, **more} for event in life.events(count)])
 
 
-def killed(columns: Columns, database_url: str, at: str) -> None:
-    """Run a copy in a process that is killed at a place: when a file is `begun`, `written`, `published` or `registered`."""
+def killed(place: str, database_url: str, at: str) -> None:
+    """Run a copy to a place in a process that is killed, for instance when a file is `begun`, `written` or `registered`."""
     script = Path(__file__).parent / "killed_copy.py"
     environment = {**os.environ, "PYTHONPATH": str(script.parent.parent)}
     done = subprocess.run(
-        [sys.executable, str(script), database_url, str(columns.folder), at],
+        [sys.executable, str(script), database_url, place, at],
         check=False,
         capture_output=True,
         timeout=60,
@@ -223,7 +223,7 @@ async def test_a_killed_run_leaves_nothing_that_is_read_and_the_next_one_copies_
             await fill(columns, 3)
             await columns.copier.run() if at == "merged" else None
     before = set(columns.files)
-    killed(columns, database_url, at)
+    killed(str(columns.folder), database_url, at)
     await same(columns)
 
     await columns.copier.run()

@@ -30,13 +30,11 @@ class Engine:
         self._files = Path(mkdtemp(dir=folder))
 
     def run(self, sql: str, given: dict[str, str], tables: dict[str, bytes]) -> bytes:
-        named = {name: given.pop(f"{name}_{kind}") for name in tables for kind in ("format",)}
-        for number, (name, rows) in enumerate(tables.items()):
-            file = self._files / f"{threading.get_ident()}-{number}"
+        files = [self._files / f"{threading.get_ident()}-{name}" for name in tables]
+        for file, (name, rows) in zip(files, tables.items(), strict=True):
             file.write_bytes(rows)
-            structure = given.pop(f"{name}_structure")
-            source = f"from file('{file}', '{named[name]}', '{structure}')"
-            sql = re.sub(rf"\bfrom {name}\b", lambda _, source=source: source, sql)
+            kind, structure = given.pop(f"{name}_format"), given.pop(f"{name}_structure")
+            sql = sql.replace(f"from {name}", f"from file('{file}', '{kind}', '{structure}')")
         parameters = {name.removeprefix("param_"): given.pop(name) for name in list(given) if name.startswith("param_")}
         database = given.pop("database", "default")
         with self._lock:
@@ -89,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 

@@ -20,6 +20,9 @@ from faregate.core.db.database import Database
 
 __all__ = ["ColumnarRepository"]
 
+_COPY = "columnar_copy"
+"""How metrics call the copy: a hit is an answer of the copy, a miss one of the table."""
+
 
 class ColumnarRepository(RawRepository):
     """Answers what `RawRepository` answers, with the same results.
@@ -140,7 +143,8 @@ class ColumnarRepository(RawRepository):
         if rest is not None:
             return None
         selected = await self._source.select(session, question)
-        if selected is None:
-            return None
-        await self._archived.note(session, question, None)
-        return await self._source.rows(selected, asked)
+        found = await self._source.rows(selected, asked) if selected is not None else None
+        self._database.cache_metrics.count(_COPY, hit=found is not None)
+        if found is not None:
+            await self._archived.note(session, question, None)
+        return found
