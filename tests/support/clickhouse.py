@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ _ESCAPED = "pass%3Aword%2F%26%2B"
 
 
 @contextmanager
-def running_clickhouse() -> Iterator[str]:
+def running_clickhouse() -> Generator[str]:
     """Run a server; return its URL without a database."""
     script = Path(__file__).parent / "clickhouse_server.py"
     with TemporaryDirectory(prefix="fg-clickhouse-", ignore_cleanup_errors=True) as folder:

@@ -28,6 +28,7 @@ class Engine:
         self._session = session.Session(folder)
         self._lock = threading.Lock()
         self._files = Path(mkdtemp(dir=folder))
+        self._set: dict[str, str] = {}
 
     def run(self, sql: str, given: dict[str, str], tables: dict[str, bytes]) -> bytes:
         files = [self._files / f"{threading.get_ident()}-{name}" for name in tables]
@@ -40,13 +41,15 @@ class Engine:
         with self._lock:
             self._session.query(f"use {database}")
             for name, value in given.items():
-                if name not in _OF_HTTP:
+                if name not in _OF_HTTP and self._set.get(name) != value:
                     self._session.query(f"set {name} = '{value}'")
+                    self._set[name] = value
             return self._session.query(sql, params=parameters).bytes() or b""
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
     engine: Engine
     login: tuple[str, str]
 
@@ -87,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing."""
 
 

@@ -140,7 +140,7 @@ class _Step:
         self._registry = registry
         self._limits = limits
         self._store = store
-        self._rows_format = rows_format
+        self._rows_format: RowsFormat = rows_format
 
     async def take(self, session: AsyncSession, state: CopyState) -> Copied:
         """Remove what is over, then copy what waits, or merge files."""

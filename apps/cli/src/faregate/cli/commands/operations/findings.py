@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Finding",
     "look_at_clickhouse",
-    "look_at_key_set", "look_at_names", "look_at_redis", "look_at_reports", "look_at_security"]
+    "look_at_key_set",
+    "look_at_names",
+    "look_at_redis",
+    "look_at_reports",
+    "look_at_security",
+]
 
 _REPORTS_READ = 1000
 _REPORT_MODULES = ("mrml", "css_inline", "resvg_py")

@@ -30,6 +30,7 @@ _SETTINGS = {
     "wait_end_of_query": "1",  # an error after the first rows has a status of its own, too
     "prefer_column_name_to_alias": "1",
     "enable_positional_arguments": "1",
+    "cast_keep_nullable": "1",
     "output_format_json_quote_64bit_integers": "1",
     "output_format_json_quote_decimals": "1",
     "cancel_http_readonly_queries_on_client_close": "1",
