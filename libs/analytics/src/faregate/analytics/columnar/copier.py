@@ -1,4 +1,4 @@
-"""Job that copies the facts of ended transactions to the place of the columnar copy.
+"""Job that copies the facts of ended transactions.
 
 The rule is that of the sums: the state holds a snapshot of the database, a run copies the facts that were not visible in it and
 are now, and registers the files and moves the state on in one transaction. A file that is not registered is never read.

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-__all__ = ["CLICKHOUSE", "DUCKDB", "Dialect"]
+__all__ = ["CLICKHOUSE", "DUCKDB", "ColumnDialect"]
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ColumnDialect:
     """How an engine writes a parameter, and the whole part of a quotient."""
 
     parameter_form: str
@@ -21,5 +21,5 @@ class Dialect:
         return self.quotient_form.format(dividend, divisor)
 
 
-DUCKDB = Dialect("${}", "({}) // {}")
-CLICKHOUSE = Dialect("{{{}:String}}", "intDiv({}, {})")
+DUCKDB = ColumnDialect("${}", "({}) // {}")
+CLICKHOUSE = ColumnDialect("{{{}:String}}", "intDiv({}, {})")

@@ -13,7 +13,7 @@ from faregate.analytics.columnar.interfaces import RowsFormat
 from faregate.analytics.columnar.values import CopiedFile
 from faregate.analytics.columnar.writer import FileWriter, RowsFile
 
-__all__ = ["FolderPlace", "FolderStore"]
+__all__ = ["FolderPlace", "ParquetStore"]
 
 
 class FolderPlace:
@@ -37,14 +37,14 @@ class FolderPlace:
         return str(StoreFolder(self._directory, store).path)
 
     @asynccontextmanager
-    async def open(self, store: UUID) -> AsyncGenerator["FolderStore"]:
+    async def open(self, store: UUID) -> AsyncGenerator["ParquetStore"]:
         """Open a store; the memory that DuckDB took is free again at the end."""
         folder = StoreFolder(self._directory, store)
         with FileWriter(folder, memory_mb=self._memory_mb, threads=self._threads) as writer:
-            yield FolderStore(folder, writer)
+            yield ParquetStore(folder, writer)
 
 
-class FolderStore:
+class ParquetStore:
     """The Parquet files of one copy."""
 
     def __init__(self, folder: StoreFolder, writer: FileWriter) -> None:

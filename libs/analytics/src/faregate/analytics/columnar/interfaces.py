@@ -1,4 +1,4 @@
-"""Seams of the columnar copy: the place where it is written, and the engine that reads it."""
+"""Seams of the columnar copy: its place, and its reader."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from faregate.analytics.columnar.dialect import Dialect
+from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.questions_sql import FactCondition
 from faregate.analytics.columnar.registry import View
 from faregate.analytics.columnar.values import CopiedFile
@@ -100,7 +100,7 @@ class Selected:
 class IColumnEngine(Protocol):
     """Answers questions over the files of the copy."""
 
-    dialect: Dialect
+    dialect: ColumnDialect
 
     async def reads(self, view: View) -> bool:
         """Tell whether the files can be read here, as far as this is known without reading them."""

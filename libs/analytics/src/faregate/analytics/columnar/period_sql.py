@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from faregate.analytics.columnar.dialect import Dialect
+from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.values import micros
 
 __all__ = ["period_position"]
 
 
-def period_position(periods: Sequence[datetime], column: str, dialect: Dialect) -> str:
+def period_position(periods: Sequence[datetime], column: str, dialect: ColumnDialect) -> str:
     """Return the position (from 0) of the period that contains `column`, among the starts `periods` (ascending, not empty).
 
     What lies before the first start counts as in the first period.
@@ -43,7 +43,7 @@ def _runs(starts: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _position(starts: Sequence[int], run: tuple[int, int], column: str, dialect: Dialect) -> str:
+def _position(starts: Sequence[int], run: tuple[int, int], column: str, dialect: ColumnDialect) -> str:
     first, count = run
     if count == 1:
         return str(first)

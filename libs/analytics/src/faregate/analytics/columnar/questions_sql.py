@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.analytics.columnar.columns import COLUMNS
-from faregate.analytics.columnar.dialect import Dialect
+from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.values import micros
 from faregate.analytics.facts.conditions_sql import DIMENSIONS, MEASURES, UNPRICED
 from faregate.analytics.question.filters import Question
@@ -42,7 +42,7 @@ class FactCondition:
     filtered: bool
 
 
-def condition_of(question: Question, people: Mapping[str, int], dialect: Dialect) -> FactCondition:
+def condition_of(question: Question, people: Mapping[str, int], dialect: ColumnDialect) -> FactCondition:
     """Return the condition of a question; `people` are the subject numbers of the user and the organisation, by filter."""
     filters, span = question.filters, question.range
     given = filters.given

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.columnar.dialect import Dialect
+from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.interfaces import IColumnEngine, Selected
 from faregate.analytics.columnar.questions_sql import condition_of
 from faregate.analytics.columnar.registry import Registry, View
@@ -49,7 +49,7 @@ class ColumnarSource:
         self._tail_facts = tail_facts
 
     @property
-    def dialect(self) -> Dialect:
+    def dialect(self) -> ColumnDialect:
         """How the engine writes SQL."""
         return self._engine.dialect
 

@@ -4,8 +4,7 @@ User and password go into headers, never into the URL: URLs are logged. Results 
 so that every digit survives.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
@@ -19,6 +18,8 @@ from faregate.analytics.columnar.clickhouse.errors import refused, unreachable
 from faregate.core.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     import httpx2
 
 __all__ = ["NEEDS_CLICKHOUSE", "ClickHouseClient", "SentTable", "clickhouse_installed"]
@@ -55,7 +56,7 @@ def clickhouse_installed() -> bool:
 
 
 class ClickHouseClient:
-    """Runs statements; one pool of connections for each event loop, closed at its end.
+    """Runs statements, each over a connection of its own.
 
     Args:
         timeout_seconds: a statement that takes longer is ended, here and there.
@@ -64,9 +65,7 @@ class ClickHouseClient:
     def __init__(self, address: ClickHouseAddress, *, timeout_seconds: float) -> None:
         self.address = address
         self._timeout_seconds = timeout_seconds
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pool: httpx2.AsyncClient | None = None
-        self._guard: AsyncGenerator[None] | None = None
+        self._tls: SSLContext | None = None
 
     async def run(
         self, sql: str, parameters: Mapping[str, str] | None = None, tables: Sequence[SentTable] = ()
@@ -95,19 +94,21 @@ class ClickHouseClient:
             raise refused(self.address, _OK, None, "") from None
 
     async def _post(self, sql: str, parameters: Mapping[str, str], tables: Sequence[SentTable]) -> bytes:
-        import httpx2
-
-        pool = await self._opened()
+        try:
+            import httpx2
+        except ImportError:
+            raise MissingExtraError(NEEDS_CLICKHOUSE, "clickhouse") from None
         given = {"database": self.address.database, **_SETTINGS, "max_execution_time": f"{ceil(self._timeout_seconds)}"}
         given |= {f"param_{name}": value.translate(_ESCAPES) for name, value in parameters.items()}
         for table in tables:
             given |= {f"{table.name}_structure": table.structure, f"{table.name}_format": table.format}
+        files = {table.name: (table.name, table.rows) for table in tables}
         try:
-            if tables:
-                files = {table.name: (table.name, table.rows) for table in tables}
-                answer = await pool.post("/", params={**given, "query": sql}, files=files)
-            else:
-                answer = await pool.post("/", params=given, content=sql.encode())
+            async with self._opened() as client:
+                if files:
+                    answer = await client.post("/", params={**given, "query": sql}, files=files)
+                else:
+                    answer = await client.post("/", params=given, content=sql.encode())
         except httpx2.HTTPError as error:
             raise unreachable(self.address, error) from None
         code = answer.headers.get("x-clickhouse-exception-code")
@@ -116,30 +117,16 @@ class ClickHouseClient:
             raise refused(self.address, answer.status_code, code, answer.text)
         return answer.content
 
-    async def _opened(self) -> "httpx2.AsyncClient":
-        loop = asyncio.get_running_loop()
-        if self._pool is None or self._loop is not loop:
-            self._loop, self._pool = loop, self._made()
-            self._guard = _closed_with_its_loop(self._pool)
-            await anext(self._guard)
-        return self._pool
+    def _opened(self) -> "httpx2.AsyncClient":
+        """Open a connection for one statement: none outlives its event loop, and none is found dead by the next statement."""
+        import httpx2
 
-    def _made(self) -> "httpx2.AsyncClient":
-        try:
-            import httpx2
-        except ImportError:
-            raise MissingExtraError(NEEDS_CLICKHOUSE, "clickhouse") from None
+        if self._tls is None and self.address.server.startswith("https:"):
+            self._tls = httpx2.create_ssl_context()
         login = {"X-ClickHouse-User": self.address.user, "X-ClickHouse-Key": self.address.password}
         timeout = httpx2.Timeout(self._timeout_seconds, connect=min(self._timeout_seconds, _CONNECT_SECONDS))
-        return httpx2.AsyncClient(base_url=self.address.server, headers=login, timeout=timeout)
-
-
-async def _closed_with_its_loop(pool: "httpx2.AsyncClient") -> AsyncGenerator[None]:
-    """Suspended while the pool is open. A loop closes its generators at its end, and so the pool."""
-    try:
-        yield
-    finally:
-        await pool.aclose()
+        verify = self._tls or False  # without TLS there is nothing to verify, and certificates take long to read
+        return httpx2.AsyncClient(base_url=self.address.server, headers=login, timeout=timeout, verify=verify)
 
 
 def _reader(kind: str) -> Callable[[Any], Any]:

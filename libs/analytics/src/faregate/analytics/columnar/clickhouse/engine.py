@@ -28,7 +28,7 @@ class ClickHouseEngine:
 
     async def reads(self, view: View) -> bool:
         """Tell whether the server is to be asked; whether it holds the view's files, it finds out with the answer."""
-        return bool(view.file_ids) and self._clock.monotonic() >= self._away_until
+        return bool(view.file_ids) and not self._away
 
     async def rows(self, selected: Selected, sql: str) -> Sequence[tuple[Any, ...]]:
         """Return the rows of a question, whose SQL names its facts `facts`.
@@ -36,6 +36,10 @@ class ClickHouseEngine:
         Raises:
             ClickHouseError: it does not answer, refuses, took too long, or lacks facts.
         """
+        if self._away:
+            raise ClickHouseError(
+                f"ClickHouse at {self._client.address} did not answer just now; it is asked again soon"
+            )
         facts, tables = facts_sql(selected)
         try:
             return await self._client.rows(f"with facts as ({facts}) {sql}", selected.condition.parameters, tables)
@@ -44,6 +48,10 @@ class ClickHouseEngine:
         except ClickHouseError:
             self._away_until = self._clock.monotonic() + _REST_SECONDS
             raise
+
+    @property
+    def _away(self) -> bool:
+        return self._clock.monotonic() < self._away_until
 
     def forget(self) -> None:
         """Nothing is kept here."""

@@ -1,4 +1,7 @@
-"""ClickHouse as the place of the columnar copy: each file is a partition of a table."""
+"""ClickHouse as the place of the columnar copy.
+
+Each file of the copy is a partition of a table.
+"""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
