@@ -310,9 +310,10 @@ async def _listener(answer: bytes | None) -> AsyncGenerator[tuple[str, list[int]
         if answer is not None:
             writer.write(answer)
             await writer.drain()
-            writer.close()
         else:
             await reader.read(-1)
+        writer.close()
+        await writer.wait_closed()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
