@@ -27,6 +27,7 @@ from faregate.analytics.columnar.columns import COLUMNS
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
 from faregate.analytics.columnar.dialect import DUCKDB as DUCKDB_SQL
 from faregate.analytics.columnar.duckdb_setup import open_duckdb
+from faregate.analytics.columnar.engine import DuckDbEngine
 from faregate.analytics.columnar.folder_place import FolderPlace
 from faregate.analytics.columnar.merging import due_for_merge
 from faregate.analytics.columnar.period_sql import period_position
@@ -63,6 +64,12 @@ class Columns:
         facts = self.lab.analytics.columnar.container.facts()
         assert isinstance(facts, ColumnarRepository)
         return facts
+
+    @property
+    def engine(self) -> DuckDbEngine:
+        engine = self.facts._source._engine
+        assert isinstance(engine, DuckDbEngine)
+        return engine
 
     @property
     def files(self) -> list[Path]:
@@ -387,7 +394,7 @@ async def test_a_tail_that_is_too_long_is_answered_from_the_table(columns: Colum
 async def test_a_question_that_takes_too_long_is_interrupted_and_answered_from_the_table(columns: Columns) -> None:
     await fill(columns)
     await columns.copier.run()
-    engine = columns.facts._source._engine
+    engine = columns.engine
     engine._timeout_seconds = 0.2
     async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
         selected = await columns.facts._source.select(session, ALL)
@@ -403,7 +410,7 @@ async def test_facts_of_earlier_questions_are_kept_and_forgotten(columns: Column
     await columns.copier.run()
     questions = [Question(WEEK, wanted) for wanted in FILTERS]
     await same(columns, *questions)
-    kept = columns.facts._source._engine._kept
+    kept = columns.engine._kept
     assert kept._tables
     columns.facts.forget()
     assert not kept._tables

@@ -12,6 +12,7 @@ from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from chdb import session
@@ -25,7 +26,8 @@ class Engine:
     """The engine; it runs one statement at a time."""
 
     def __init__(self, folder: str) -> None:
-        self._session = session.Session(folder)
+        open_session: Any = session.Session
+        self._session = open_session(folder)
         self._lock = threading.Lock()
         self._files = Path(mkdtemp(dir=folder))
         self._set: dict[str, str] = {}
