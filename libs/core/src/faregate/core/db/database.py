@@ -34,6 +34,7 @@ from faregate.core.db.pooler import check_settings, connect_through_pooler, is_p
 from faregate.core.db.schema import SCHEMA
 from faregate.core.db.server_watch import ServerWatch
 from faregate.core.db.servers import Servers
+from faregate.core.db.single_transaction import SingleTransaction
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
@@ -256,8 +257,7 @@ class Database:
             engine = self._variant(isolation, read_only)
         with self.losses_reported(read_only=read_only), self._watch.during_transaction():
             async with (
-                AsyncSession(engine, expire_on_commit=False) as session,
-                session.begin(),
+                SingleTransaction(engine) as session,
                 self._leaving_standbys(session, read_only=read_only),
             ):
                 yield session
