@@ -17,6 +17,11 @@ class CopiedColumn:
     expression: str
     type: str
 
+    @property
+    def is_for_totals(self) -> bool:
+        """Whether totals, latencies or numbers of users are made of it."""
+        return self.type != "VARCHAR" and self.name not in {"time_us", "organization_id"}
+
 
 def _same(name: str, kind: str) -> CopiedColumn:
     return CopiedColumn(name, f"e.{name}", kind)
