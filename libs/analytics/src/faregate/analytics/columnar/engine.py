@@ -4,7 +4,7 @@ One database in memory for the process; questions run in threads.
 
 The facts of a filtered question are taken out of the files once, and kept while they are few: the parts of an answer read them
 several times. Files never change, so that files, range and filters say which facts these are. What totals do not need, such as
-names, is not taken out for them: that is half the work.
+names, is not taken out for them: that is a fifth of the work.
 """
 
 import asyncio
