@@ -419,6 +419,21 @@ async def test_facts_of_earlier_questions_are_kept_and_forgotten(columns: Column
     assert not kept._in_use
 
 
+async def test_facts_kept_with_all_columns_serve_totals_too(columns: Columns, answered: list[str]) -> None:
+    await fill(columns, 40)
+    await columns.copier.run()
+    engine = columns.engine
+    async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        selected = await columns.facts._source.select(session, Question(WEEK, FILTERS[-1]))
+    assert selected is not None
+    totals = replace(selected, totals_only=True)
+    few = await engine.rows(totals, "select count(*) from facts")
+    assert await engine.rows(selected, "select count(*) from facts where time_us > 0") == few
+    first, second = engine._kept._tables
+    assert await engine.rows(totals, "select count(*) from facts") == few
+    assert list(engine._kept._tables) == [first, second]
+
+
 @pytest.mark.parametrize(
     ("sizes", "merged"),
     [

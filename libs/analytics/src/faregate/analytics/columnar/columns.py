@@ -18,6 +18,11 @@ class CopiedColumn:
     type: str
     required: bool = False
 
+    @property
+    def is_for_totals(self) -> bool:
+        """Whether totals, latencies or numbers of users are made of it."""
+        return self.type != "VARCHAR" and self.name not in {"time_us", "organization_id"}
+
 
 _REQUIRED = frozenset(
     ("sign", "subject_id", "service", "requests", "calls", "input_tokens", "output_tokens", "credits", "charged")

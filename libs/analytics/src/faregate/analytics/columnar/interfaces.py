@@ -84,11 +84,15 @@ class ICopyPlace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The facts of a question: those of the view's files that meet the condition, and the tail, as JSON (empty for none)."""
+    """The facts of a question: those of the view's files that meet the condition, and the tail, as JSON (empty for none).
+
+    `totals_only`: the question needs no other columns than totals do.
+    """
 
     view: View
     condition: FactCondition
     tail: str
+    totals_only: bool = False
 
     @property
     def key(self) -> tuple[Any, ...]:

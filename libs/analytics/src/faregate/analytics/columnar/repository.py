@@ -1,7 +1,9 @@
 """Repository of raw facts that reads the columnar copy where it can."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -74,9 +76,10 @@ class ColumnarRepository(RawRepository):
 
     async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
         models = about_models(question.filters)
-        sums = await self._answer(session, question, sql.measures_sql("facts", (), models=models))
-        latencies = sums and await self._answer(session, question, sql.latencies_sql("facts", models=models))
-        users = sums and await self._answer(session, question, sql.active_counts_sql("facts", "0"))
+        ask = partial(self._answer, session, question, totals_only=True)
+        sums = await ask(sql.measures_sql("facts", (), models=models))
+        latencies = sums and await ask(sql.latencies_sql("facts", models=models))
+        users = sums and await ask(sql.active_counts_sql("facts", "0"))
         if not sums or latencies is None or users is None:
             return await super().overview(session, question)
         return measures_of(sums[0], 0), {row[0]: int(row[1]) for row in latencies}, sum(int(row[1]) for row in users)
@@ -137,12 +140,20 @@ class ColumnarRepository(RawRepository):
         return period_position(periods, "e.time_us", self._source.dialect)
 
     async def _answer(
-        self, session: AsyncSession, question: Question, asked: str, rest: Rest | None = None
+        self,
+        session: AsyncSession,
+        question: Question,
+        asked: str,
+        rest: Rest | None = None,
+        *,
+        totals_only: bool = False,
     ) -> Sequence[tuple[Any, ...]] | None:
         """Return the rows of a question from the copy; None if the table has to answer."""
         if rest is not None:
             return None
         selected = await self._source.select(session, question)
+        if selected is not None:
+            selected = replace(selected, totals_only=totals_only)
         found = await self._source.rows(selected, asked) if selected is not None else None
         self._database.cache_metrics.count(_COPY, hit=found is not None)
         if found is not None:
