@@ -7,6 +7,9 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 # everything again, which takes seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
+# For tests that run as long as they are asked to; elsewhere a test that hangs fails after the time that pyproject.toml says.
+UNTIMED := -o timeout=0 -o faulthandler_timeout=0
+
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo test test-long prove chaos chaos-leases cluster fleet replay mutants check fuzz advisories docs mistakes screenshots site format bench clean
@@ -30,12 +33,12 @@ test: install ## run the tests on real engines, in about ten minutes
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install ## run the tests that take longest: further forms of what `make test` checks
-	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m long $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m long -o timeout=1800 -o faulthandler_timeout=1860 $(ARGS)
 
 prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
-	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long
-	@$(BIN)/pytest -q tests/analytics/test_interleavings.py --hypothesis-profile=long
-	@$(BIN)/pytest -q tests/usage/test_lease_schedules.py --hypothesis-profile=long
+	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long $(UNTIMED)
+	@$(BIN)/pytest -q tests/analytics/test_interleavings.py --hypothesis-profile=long $(UNTIMED)
+	@$(BIN)/pytest -q tests/usage/test_lease_schedules.py --hypothesis-profile=long $(UNTIMED)
 	@$(BIN)/faregate bench contention
 
 chaos: install ## settle while everything dies (two minutes; ARGS='--form full' for 1,000 crashes)
@@ -52,7 +55,7 @@ fleet: install ## replace many gateways and workers, of two revisions, without a
 
 replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker and RabbitMQ: the same money as in one process
 	@FAREGATE_TEST_REPLAY_FILE=$(abspath $(or $(FILE),$(error FILE=… names no recorded trace))) \
-		$(BIN)/pytest -q -s tests/cli/test_separate_processes.py -k replay
+		$(BIN)/pytest -q -s tests/cli/test_separate_processes.py -k replay $(UNTIMED)
 
 mutants: install ## break each rule of the ledger in turn: a named test must notice
 	@$(BIN)/python tests/mutants.py

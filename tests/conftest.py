@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from itertools import count
@@ -117,8 +118,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest begin first, so that all processes end together; the longest tests get a mark."""
     order = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    long = re.compile("|".join(f"/{re.escape(name)}" for name in _LONG))
     for item in items:
-        if any(f"/{name}" in f"/{item.nodeid}" for name in _LONG):
+        if long.search(f"/{item.nodeid}"):
             item.add_marker(pytest.mark.long)
 
 

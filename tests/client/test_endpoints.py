@@ -31,18 +31,20 @@ def _path(call: ast.Call) -> Iterator[str]:
     yield str(template.value)
 
 
-PATHS = sorted({*_posted_paths(openai.__file__), *_posted_paths(anthropic.__file__)})
+@pytest.fixture(scope="module")
+def paths() -> set[str]:
+    """The paths that the installed SDKs post to; their sources take seconds to read, so not while tests are collected."""
+    return {*_posted_paths(openai.__file__), *_posted_paths(anthropic.__file__)}
 
 
-def test_the_search_finds_the_endpoints_of_both_sdks() -> None:
-    assert {"/chat/completions", "/responses?beta=true", "/v1/messages"} <= set(PATHS)
-    assert len(PATHS) > 100
+def test_the_search_finds_the_endpoints_of_both_sdks(paths: set[str]) -> None:
+    assert {"/chat/completions", "/responses?beta=true", "/v1/messages"} <= paths
+    assert len(paths) > 100
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_every_endpoint_of_the_sdks_has_a_kind(path: str) -> None:
+def test_every_endpoint_of_the_sdks_has_a_kind(paths: set[str]) -> None:
     """A new SDK release with a new endpoint fails here until the endpoint is classified."""
-    assert kind_of(path) is not None
+    assert [path for path in sorted(paths) if kind_of(path) is None] == []
 
 
 @pytest.mark.parametrize(
