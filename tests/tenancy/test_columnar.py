@@ -31,11 +31,11 @@ async def fill(tenant: WorkerContainer, credits: Decimal) -> None:
 
 
 async def credits(tenant: WorkerContainer) -> Decimal:
-    """Return what the user ada has used, by the repository that reads the copy."""
+    """Return what the user ada has used, by the repository that reads the copy; it counts in millionths."""
     database, facts = tenant.database(), tenant.analytics.container.facts()
     async with database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
         found = await facts.measures(session, OF_ADA)
-    return sum((Decimal(each.credits) for each in found.values()), Decimal(0))
+    return sum((Decimal(each.credits) for each in found.values()), Decimal(0)) / 1_000_000
 
 
 def files(folder: Path) -> dict[str, bytes]:
