@@ -256,7 +256,7 @@ async def test_every_route_is_an_operation_or_a_page_without_data(front: Front) 
     [
         Route("/api/new", lambda _request: Response()),
         Route("/api/features", lambda _request: Response(), methods=["PATCH"]),
-        Mount("/api/mounted"),
+        Mount("/api/mounted", routes=[]),
         WebSocketRoute("/api/socket", lambda _socket: None),
     ],
     ids=["path", "method", "mount", "socket"],
