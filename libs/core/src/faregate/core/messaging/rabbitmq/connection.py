@@ -89,12 +89,6 @@ class Link:
         """Pass what the broker delivers on the channel to `deliver`, past aiormq; call it before consuming."""
         self._transport.reader.deliver_to(deliver, channel=self.channel.number)
 
-    async def close(self) -> None:
-        """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
-        queue.
-        """
-        await _close(self.connection, self._transport)
-
     async def another(self, *, confirms: bool) -> "Link":
         """Open another channel on the connection. Closing it leaves the connection to the others.
 
@@ -105,6 +99,33 @@ class Link:
         async with broker_errors("opening a channel"), asyncio.timeout(RPC_SECONDS):
             channel = await self.connection.channel(number, publisher_confirms=confirms)
         return _SharedLink(self.connection, cast("Channel", channel), self._transport)
+
+    async def close(self) -> None:
+        """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
+        queue.
+        """
+        await _close(self.connection, self._transport)
+
+
+async def open_link(url: str, name: str, *, confirms: bool, timeout_seconds: float = RPC_SECONDS) -> Link:
+    """Connect; `name` identifies the connection to the broker's operator.
+
+    Raises:
+        EngineUnavailableError: there is no broker, or it refuses the login.
+    """
+    parts = urlsplit(url)
+    query = {"heartbeat": str(_HEARTBEAT_SECONDS), "name": name, **dict(parse_qsl(parts.query))}
+    transport = _AbortableTransport(TLSTransportFactory() if parts.scheme == "amqps" else TCPTransportFactory())
+    async with broker_errors(f"connecting to {parts.hostname or 'localhost'}", timeout_seconds):
+        connection = aiormq.Connection(urlunsplit(parts._replace(query=urlencode(query))), transport_factory=transport)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await connection.connect()  # pyright: ignore[reportUnknownMemberType]
+                channel = cast("Channel", await connection.channel(publisher_confirms=confirms))
+        except BaseException:
+            await _close(connection, transport)
+            raise
+    return Link(connection, channel, transport)
 
 
 class _SharedLink(Link):
@@ -142,27 +163,6 @@ class _SharedLink(Link):
             self._transport.release()
         if self._deliver is not None:
             self._transport.reader.forget(self._deliver, channel=self.channel.number)
-
-
-async def open_link(url: str, name: str, *, confirms: bool, timeout_seconds: float = RPC_SECONDS) -> Link:
-    """Connect; `name` identifies the connection to the broker's operator.
-
-    Raises:
-        EngineUnavailableError: there is no broker, or it refuses the login.
-    """
-    parts = urlsplit(url)
-    query = {"heartbeat": str(_HEARTBEAT_SECONDS), "name": name, **dict(parse_qsl(parts.query))}
-    transport = _AbortableTransport(TLSTransportFactory() if parts.scheme == "amqps" else TCPTransportFactory())
-    async with broker_errors(f"connecting to {parts.hostname or 'localhost'}", timeout_seconds):
-        connection = aiormq.Connection(urlunsplit(parts._replace(query=urlencode(query))), transport_factory=transport)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await connection.connect()  # pyright: ignore[reportUnknownMemberType]
-                channel = cast("Channel", await connection.channel(publisher_confirms=confirms))
-        except BaseException:
-            await _close(connection, transport)
-            raise
-    return Link(connection, channel, transport)
 
 
 class _AbortableTransport(TransportFactory):
