@@ -47,8 +47,8 @@ chaos: install ## settle while everything dies (two minutes; ARGS='--form full' 
 chaos-leases: install ## spend leases while their clients and the gateway are killed (ARGS='--client-kills 20': a short form)
 	@PYTHONPATH=tests $(BIN)/python -m faults.leases $(ARGS)
 
-cluster: install ## lose nodes of a RabbitMQ cluster and the primary of a PostgreSQL with failover (root; half an hour; ON=rabbitmq or postgresql)
-	@$(BIN)/faregate chaos --cluster $(or $(ON),all) $(ARGS)
+cluster: install ## lose nodes of a RabbitMQ cluster, the primary of a PostgreSQL with failover, and a fleet's processes (root; half an hour; ON=rabbitmq, postgresql or fleet for a part)
+	@$(BIN)/faregate chaos --cluster $(or $(ON),all) $(if $(ON),,--report docs/evidence/cluster-run) $(ARGS)
 
 fleet: install ## replace many gateways and workers, of two revisions, without a failed call; Redis and a job's worker die meanwhile
 	@PYTHONPATH=tests $(BIN)/python -m faults.fleet $(ARGS)

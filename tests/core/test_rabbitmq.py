@@ -139,7 +139,7 @@ async def test_a_restart_of_the_broker_loses_nothing_that_was_confirmed(
 
 async def test_a_frozen_broker_is_detected(fragile_rabbitmq: RabbitServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a heartbeat of 1 s a dead peer is detected within (1 + 1) x 3 s; the default of 10 s takes 33 s."""
-    monkeypatch.setattr("faregate.core.messaging.rabbitmq.publisher.RPC_SECONDS", 1)
+    monkeypatch.setattr("faregate.core.messaging.rabbitmq.nodes._CONFIRM_SECONDS", 1)
     rabbitmq_server = fragile_rabbitmq
     async with opened(f"{rabbitmq_server.url}?heartbeat=1") as transport:
         await transport.publish(QUEUE, _messages("a"))

@@ -1,6 +1,9 @@
 """Several RabbitMQ nodes: one that cannot be used is passed over, and what is lost with its connection is delivered again."""
 
 import asyncio
+import socket
+import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -8,17 +11,21 @@ from urllib.parse import urlsplit
 
 import aiormq
 import pytest
+from aiormq.connection import TCPTransportFactory
 from faults.proxy import Proxy
 from pytest_mock import MockerFixture
 
 from faregate.core.clock import FixedClock
 from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.messaging.interfaces import Ack, OutgoingMessage
-from faregate.core.messaging.rabbitmq import nodes
+from faregate.core.messaging.rabbitmq import nodes, topology
 from faregate.core.messaging.rabbitmq.connection import Link
+from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.nodes import Nodes
+from faregate.core.messaging.rabbitmq.topology import Topology
 from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 from faregate.wire.broker_addresses import broker_addresses
+from faregate.wire.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 
 DEAD = "amqp://guest:guest@127.0.0.1:1/"
@@ -102,6 +109,58 @@ async def test_what_a_node_refuses_twice_is_published_on_a_new_connection(
         await transport.close()
 
     assert (before, proxies[0].accepted) == (1, 2)
+
+
+async def test_what_a_node_does_not_confirm_is_with_another_one_within_eight_seconds(proxies: list[Proxy]) -> None:
+    """A node that is cut off from the leader of the queue, or frozen, confirms nothing, and its connection stays open."""
+    transport = RabbitTransport(_urls(*proxies))
+    await transport.open()
+    try:
+        for proxy in proxies:
+            if proxy.accepted:
+                proxy.freeze()
+        began = time.monotonic()
+        with pytest.raises(BrokerUnavailableError, match="not confirmed within 5 s"):
+            await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        await transport.publish(QUEUE, [OutgoingMessage(b"1")])
+        seconds = time.monotonic() - began
+    finally:
+        await transport.close()
+
+    assert seconds < 8
+
+
+async def test_all_queues_are_checked_at_the_same_time(broker_url: str, mocker: MockerFixture) -> None:
+    """A cluster answers late for each queue whose leader is cut off."""
+    names = QueueNames()
+    queues = 1 + len(PUBLIC_QUEUES) + len(RETRY_DELAYS_SECONDS)
+    together = asyncio.Barrier(queues)
+
+    async def exists(_connection: aiormq.Connection, _name: str) -> bool:
+        async with asyncio.timeout(5):
+            await together.wait()
+        return True
+
+    mocker.patch.object(topology, "_exists", exists)
+    link = await Nodes(broker_url, FixedClock(datetime(2026, 11, 29, tzinfo=UTC))).open_link("a test", confirms=False)
+    try:
+        await Topology("quorum", RETRY_DELAYS_SECONDS, names).establish(link.connection)
+    finally:
+        await link.close()
+
+    assert together.n_waiting == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
+async def test_a_node_that_was_unplugged_is_left_after_ten_seconds(broker_url: str, mocker: MockerFixture) -> None:
+    """The kernel gives up what its machine does not acknowledge; heartbeats alone take 18 seconds."""
+    opened = mocker.spy(TCPTransportFactory, "create")
+    link = await Nodes(broker_url, FixedClock(datetime(2026, 11, 29, tzinfo=UTC))).open_link("a test", confirms=False)
+    _, writer = opened.spy_return
+    milliseconds = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    await link.close()
+
+    assert milliseconds == 10_000
 
 
 async def test_the_error_names_each_node_and_no_password() -> None:

@@ -41,7 +41,7 @@ from support.gateways import free_port
 from support.people import SECRET
 from support.redis import RedisServer, redis_server
 
-__all__ = ["FleetPlan", "FleetVerdict", "run_fleet"]
+__all__ = ["FleetPlan", "FleetVerdict", "run_alone", "run_fleet"]
 
 _LATER = "9999_later"
 _PATIENCE_SECONDS = 300
@@ -305,7 +305,8 @@ async def run_fleet(plan: FleetPlan, database_url: str, directory: Path) -> Flee
         return await _Campaign(plan, database_url, redis, directory).run()
 
 
-async def _private(plan: FleetPlan) -> FleetVerdict:
+async def run_alone(plan: FleetPlan) -> FleetVerdict:
+    """Run a campaign on a private server, and judge it."""
     with tempfile.TemporaryDirectory(prefix="fg-fleet-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         server = EmbeddedServer(Path(directory) / "pg", options={"max_connections": "400"})
@@ -327,7 +328,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="write the page of evidence there")
     given = parser.parse_args()
     previous = given.previous or last_before_migration()
-    verdict = asyncio.run(_private(FleetPlan(given.gateways, given.workers, previous=previous)))
+    verdict = asyncio.run(run_alone(FleetPlan(given.gateways, given.workers, previous=previous)))
     print("\n".join(verdict.lines()))
     if given.report is not None:
         text = fleet_report(

@@ -6,8 +6,9 @@ import pytest
 
 from faults.cluster.faults import Fault
 from faults.cluster.judge import Found, judge
-from faults.cluster.trial import CONTROL, Result, Window
-from faults.cluster.uses import Acknowledged, Use, longest_silence
+from faults.cluster.results import UNCONFIRMED, UNREPLICATED, Result, Window
+from faults.cluster.stalls import Stalls, longest_silence
+from faults.cluster.uses import Acknowledged, Use
 
 
 def _told() -> Acknowledged:
@@ -63,8 +64,17 @@ def test_answers_other_than_503_with_retry_after_are_faults() -> None:
 
 
 def test_a_silence_counts_from_the_fault_to_its_end() -> None:
-    assert longest_silence([1, 2, 8, 9], 0, 20) == 11
-    assert longest_silence([], 3, 5) == 2
+    assert longest_silence([1, 2, 8, 9], 0, 20, Stalls()) == 11
+    assert longest_silence([], 3, 5, Stalls()) == 2
+
+
+def test_what_the_machine_stood_still_does_not_count_as_a_silence() -> None:
+    stalls = Stalls()
+    for due, woken in ((2.0, 2.4), (3.0, 6.0), (7.5, 9.0)):
+        stalls.note(due, woken)
+    assert stalls.seen == [(3.0, 6.0), (7.5, 9.0)]
+    assert stalls.within(5.0, 8.0) == 1.5
+    assert longest_silence([2, 8], 0, 9, stalls) == 2.5
 
 
 async def _choose() -> str:
@@ -82,8 +92,10 @@ async def _nothing(_machine: str) -> None:
         ("rabbitmq", 30.1, True, False, False),
         ("rabbitmq", 60.0, False, False, True),
         ("rabbitmq", 1.0, True, True, False),
-        (CONTROL, 1.0, True, False, False),
-        (CONTROL, 60.0, True, True, True),
+        (UNREPLICATED, 1.0, True, False, False),
+        (UNREPLICATED, 60.0, True, True, True),
+        (UNCONFIRMED, 1.0, True, False, False),
+        (UNCONFIRMED, 1.0, True, True, True),
     ],
 )
 def test_a_trial_passes_if_nothing_is_wrong_or_late_and_a_control_if_something_is_lost(
@@ -94,3 +106,9 @@ def test_a_trial_passes_if_nothing_is_wrong_or_late_and_a_control_if_something_i
     verdict = judge(_told(), _found(charges={}, debits={"ada": 0}) if lost else _found())
 
     assert Result(name, [window], {}, verdict, 1.0).passed is passed
+
+
+def test_a_control_that_is_wrong_without_a_loss_has_shown_nothing() -> None:
+    verdict = judge(_told(), _found(logs={"l": 2}))
+    assert verdict.faults == {"logs stored more than once": 1}
+    assert not Result(UNCONFIRMED, [], {}, verdict, 1.0).passed

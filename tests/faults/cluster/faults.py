@@ -57,6 +57,16 @@ class RabbitFaults:
             Fault("two of three nodes killed", 15, leader, self._kill_two, self._start_two, quorum=False),
         )
 
+    def unplugged(self, node: str) -> Fault:
+        """The fault of the control: what is sent to this node meanwhile is lost."""
+
+        async def chosen() -> str:
+            return node
+
+        return Fault(
+            "the publishers' node cut off from everybody", 25, chosen, _unplug(self._network), _plug(self._network)
+        )
+
     async def _leader(self) -> str:
         for node in self._cluster.nodes:
             try:

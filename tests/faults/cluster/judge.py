@@ -9,7 +9,10 @@ import asyncpg
 
 from faults.cluster.uses import Acknowledged
 
-__all__ = ["Found", "Verdict", "judge", "read"]
+__all__ = ["LOSSES", "Found", "Verdict", "judge", "read"]
+
+LOSSES = frozenset(f"acknowledged {what} lost" for what in ("settlements", "starts", "logs", "events"))
+"""Faults that mean: something was acknowledged, and is not there."""
 
 _SETTLED, _CHARGE = 1, 2
 _CHARGES = """

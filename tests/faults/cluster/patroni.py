@@ -27,7 +27,7 @@ PROGRAMS = {
 }
 """Programs of a PostgreSQL with failover, and the packages that bring them."""
 
-_STARTING_SECONDS = 100
+_STARTING_SECONDS = 300
 TTL_SECONDS = 20
 """Patroni's shortest: a primary that is not heard of for so long is replaced."""
 

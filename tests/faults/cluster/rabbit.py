@@ -38,7 +38,10 @@ class RabbitCluster:
     @property
     def urls(self) -> str:
         """The value of `FAREGATE_BROKER_URL`."""
-        return ",".join(f"amqp://guest:guest@{self._network.address(node)}:5672/" for node in self.nodes)
+        return ",".join(map(self.url, self.nodes))
+
+    def url(self, node: str) -> str:
+        return f"amqp://guest:guest@{self._network.address(node)}:5672/"
 
     async def open(self) -> None:
         """Start all nodes, the first one first: the others join it."""

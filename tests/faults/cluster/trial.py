@@ -6,7 +6,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from faregate.core.container import engines
 from faregate.core.db.migrate import upgrade
 from faregate.core.errors import EngineUnavailableError
+from faregate.core.messaging.interfaces import ITransport
 from faregate.core.settings import isolated_settings
 from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.grants import GrantSpec
@@ -23,76 +23,29 @@ from faregate.wire.queues import PUBLIC_QUEUES
 from faregate.worker.container import WorkerContainer
 from faults.cluster.faults import Fault
 from faults.cluster.judge import Verdict, judge, read
-from faults.cluster.uses import USERS, Uses, longest_silence
+from faults.cluster.results import Result, Window
+from faults.cluster.stalls import Stalls, longest_silence
+from faults.cluster.uses import USERS, Refusal, Uses
 from faults.processes import ProcessPool
 from faults.roles import KEY
 from faults.traffic import FEATURE, RICH_MICROS
 from support.gateways import free_port, listening
 
-__all__ = ["CONTROL", "Result", "Trial", "Window"]
+__all__ = ["Trial"]
 
-CONTROL = "asynchronous"
-BACK_SECONDS = 30
 _CALM_SECONDS = 5
-_WHOLE_SECONDS = 150
+_WHOLE_SECONDS = 300
 _DRAIN_SECONDS = 60
 _LATE_SECONDS = 2.0
-
-
-@dataclass
-class Window:
-    """What was seen of one fault.
-
-    Attributes:
-        silences: longest time without a success, by way.
-        lag_seconds: the longest that a confirmed message waited for its settlement.
-        back_seconds: from the mending until messages were settled within two seconds again.
-        refusals: answers other than success, by way and status.
-    """
-
-    fault: Fault
-    machine: str
-    began: float
-    mended: float = 0
-    whole: float = 0
-    ended: float = 0
-    silences: dict[str, float] = field(default_factory=dict[str, float])
-    lag_seconds: float = 0
-    back_seconds: float = 0
-    refusals: Counter[str] = field(default_factory=Counter[str])
-
-    @property
-    def is_late(self) -> bool:
-        """Whether some way had no success for longer than the limit, although the cluster could serve."""
-        return self.fault.quorum and max(self.silences.values(), default=0) > BACK_SECONDS
-
-
-@dataclass
-class Result:
-    """Windows, counts and verdict of one trial."""
-
-    name: str
-    windows: list[Window]
-    counts: dict[str, int]
-    verdict: Verdict
-    seconds: float
-
-    @property
-    def clean(self) -> bool:
-        return not self.verdict.faults
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing was wrong and nothing late; the control with asynchronous commits must lose something."""
-        if self.name == CONTROL:
-            return not self.clean
-        return self.clean and not any(window.is_late for window in self.windows)
+_TOLD_SECONDS, _TOLD_MAX = 10, 12
+"""Of a way that had no success for longer, the first refusals are told, so that it can be seen what was waited for."""
 
 
 class Trial:
     """Runs gateways and workers, traffic and faults on started engines.
 
-    `settings` are those of the processes, by the name of their way to the database: a gateway and a worker for each.
+    `settings` are those of the processes, by the name of their way to the database: a gateway and a worker for each. `publish_with`
+    is the transport of the publishers that are no gateways; by default, that of the first settings.
     """
 
     def __init__(
@@ -105,15 +58,18 @@ class Trial:
         *,
         seed: int,
         say: Callable[[str], None],
+        publish_with: ITransport | None = None,
     ) -> None:
         self._name = name
+        self._publish_with = publish_with
         self._settings = settings
         self._judge_url = judge_url
         self._is_whole = is_whole
         self._seed = seed
         self._say = say
-        self._pool = ProcessPool(directory / f"{name}.log")
+        self._pool = ProcessPool(directory / f"{name.replace(', ', '-').replace(' ', '-')}.log")
         self._problems: list[str] = []
+        self._stalls = Stalls()
 
     async def run(self, faults: Sequence[Fault]) -> Result:
         began = time.time()
@@ -123,16 +79,20 @@ class Trial:
             await self._prepare(container)
             await self._pool.open()
             try:
-                uses = Uses(self._seed, await self._processes(), core.transport())
+                uses = Uses(self._seed, await self._processes(), self._publish_with or core.transport())
                 uses.begin()
+                watching = asyncio.create_task(self._stalls.watch())
                 windows = [await self._suffer(fault) for fault in faults]
+                watching.cancel()
                 await uses.end()
                 await self._drain(container)
                 await self._end_processes()
             finally:
                 await self._pool.close()
+                if self._publish_with is not None:
+                    await self._publish_with.close()
             verdict = await self._verdict(uses, container)
-        self._say(f"{self._name}: {dict(verdict.faults) or 'clean'}")
+        self._say(f"{self._name}: {dict(verdict.faults) or 'clean'} {dict(verdict.examples)}")
         return Result(self._name, await self._measured(windows, uses), self._counts(uses), verdict, time.time() - began)
 
     def _as_settings(self, way: str, **more: Any) -> Any:
@@ -169,7 +129,7 @@ class Trial:
         try:
             async with asyncio.timeout(_WHOLE_SECONDS):
                 while not await self._is_whole():
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(2)  # to ask starts a program that takes a processor for a second
         except TimeoutError:
             self._problems.append(f"{fault.name}: the cluster is not whole after {_WHOLE_SECONDS} s")
         window.whole = time.time()
@@ -200,8 +160,6 @@ class Trial:
         self._problems += self._pool.failures
 
     async def _verdict(self, uses: Uses, container: WorkerContainer) -> Verdict:
-        for reason, count in uses.told.reasons.most_common(8):
-            self._say(f"{count} refusals: {reason}")
         self._found = await read(self._judge_url)
         verdict = judge(uses.told, self._found)
         checked = await Verifier(container.database()).verify()
@@ -216,15 +174,23 @@ class Trial:
         queued = {key: use for key, use in uses.told.uses.items() if use.way == "queue"}
         moments = {**uses.told.answers, "settled by queue": [settled[key] for key in queued if key in settled]}
         for window in windows:
-            window.silences = {w: longest_silence(m, window.began, window.ended) for w, m in moments.items()}
+            bounds = window.began, window.ended
+            window.silences = {way: longest_silence(m, *bounds, self._stalls) for way, m in moments.items()}
+            window.stalled_seconds = self._stalls.within(*bounds)
             inside = {k: u.at for k, u in queued.items() if window.began < u.at < window.ended and k in settled}
             window.lag_seconds = max((settled[key] - at for key, at in inside.items()), default=0)
             late = [settled[key] for key, at in inside.items() if settled[key] - at > _LATE_SECONDS]
             window.back_seconds = max(0, max(late, default=0) - window.mended)
-            window.refusals = Counter(
-                f"{way}: {what}" for at, way, what in uses.told.refusals if window.began < at < window.ended
-            )
+            refused = [refusal for refusal in uses.told.refusals if window.began < refusal.at < window.ended]
+            window.refusals = Counter(f"{refusal.way}: {refusal.what}" for refusal in refused)
+            self._tell(window, refused)
         return windows
+
+    def _tell(self, window: Window, refused: Sequence[Refusal]) -> None:
+        """Say what long silences waited for."""
+        long = {way for way, seconds in window.silences.items() if window.fault.quorum and seconds > _TOLD_SECONDS}
+        for refusal in [refusal for refusal in refused if any(way in refusal.way for way in long)][:_TOLD_MAX]:
+            self._say(f"{window.fault.name}, {refusal.at - window.began:.1f} s: {refusal.way}: {refusal.text}")
 
     def _counts(self, uses: Uses) -> dict[str, int]:
         ways = Counter(use.way for use in uses.told.uses.values())

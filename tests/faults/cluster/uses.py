@@ -5,7 +5,6 @@ Each caller insists: it repeats the same call or message until it is acknowledge
 """
 
 import asyncio
-import itertools
 import json
 import random
 import time
@@ -22,7 +21,7 @@ from faregate.wire.queues import FEATURE_LOG_QUEUE, SETTLE_MULTIMODEL_QUEUE, USA
 from faults.roles import KEY
 from faults.traffic import FEATURE, IN_MICROS, MODEL, OUT_MICROS
 
-__all__ = ["USERS", "Acknowledged", "Uses"]
+__all__ = ["USERS", "Acknowledged", "Refusal", "Use", "Uses"]
 
 USERS = tuple(f"rich{number}" for number in range(40))
 _ANSWER_SECONDS = 60
@@ -39,6 +38,16 @@ class Use:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer other than success: when, by which way, its status, and its text."""
+
+    at: float
+    way: str
+    what: str
+    text: str
+
+
 @dataclass
 class Acknowledged:
     """What callers were told is done, and everything that they tried.
@@ -48,7 +57,7 @@ class Acknowledged:
         uses: settlements, those by queue included, by key.
         logs, events: ids of records whose message was confirmed.
         answers: moments of successful calls, by way.
-        refusals: moment, way and status of answers other than success.
+        refusals: answers other than success.
         wrong: answers that are neither success nor 503 with Retry-After.
     """
 
@@ -58,10 +67,9 @@ class Acknowledged:
     logs: set[str] = field(default_factory=set[str])
     events: set[str] = field(default_factory=set[str])
     answers: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    refusals: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
     wrong: Counter[str] = field(default_factory=Counter[str])
     examples: list[str] = field(default_factory=list[str])
-    reasons: Counter[str] = field(default_factory=Counter[str])
 
 
 class Uses:
@@ -158,8 +166,7 @@ class Uses:
                 return
 
     def _refused(self, way: str, what: str, *, fault: bool, text: str) -> None:
-        self.told.refusals.append((time.time(), way, what))
-        self.told.reasons[f"{way}: {text[:200]}"] += 1
+        self.told.refusals.append(Refusal(time.time(), way, what, text[:200]))
         if fault:
             self.told.wrong[f"{way}: {what}"] += 1
             if len(self.told.examples) < 20:
@@ -177,9 +184,3 @@ class Uses:
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._random.uniform(0.02, 0.12))
-
-
-def longest_silence(moments: Sequence[float], begin: float, end: float) -> float:
-    """Return the longest time between two of the moments, or a bound, within the bounds."""
-    inside = [begin, *sorted(moment for moment in moments if begin < moment < end), end]
-    return max(later - earlier for earlier, later in itertools.pairwise(inside))

@@ -204,9 +204,10 @@ active_quarters as materialized (
   select date_trunc('day', bucket, 'UTC') as bucket, chunk, bit_or(users) as users from active_hours group by 1, 2
 ), seen as (
   select {_dimension((*_BY_USES, *_BY_CALLS))} as dimension, {_value((*_BY_USES, *_BY_CALLS))} as value,
-    month, subject_id
-  from (select *, date_trunc('month', day::timestamp) as month from batch where sign > 0) b
-  group by grouping sets ({_sets((*_BY_USES, "provider"), "month", "subject_id")}, (model, month, subject_id))
+    month, chunk, bit_or(mask) as users
+  from (select *, date_trunc('month', day::timestamp) as month, subject_id / {CHUNK_BITS} as chunk, {MASK} as mask
+    from batch where sign > 0) b
+  group by grouping sets ({_sets((*_BY_USES, "provider"), "month", "chunk")}, (model, month, chunk))
   having {_NAMED["meter"]} and {_NAMED["model"]}
 ), activated as (
   insert into faregate.usage_active as a (dimension, value, grain, bucket, chunk, users)
@@ -215,8 +216,7 @@ active_quarters as materialized (
   union all select {_TOTAL}, '', 2, bucket, chunk, users from active_days
   union all select {_TOTAL}, '', 3, date_trunc('month', bucket, 'UTC'), chunk, bit_or(users)
   from active_days group by 4, 5
-  union all select dimension, value, 3, month at time zone 'UTC', subject_id / {CHUNK_BITS}, bit_or({MASK})
-  from seen group by 1, 2, 4, 5
+  union all select dimension, value, 3, month at time zone 'UTC', chunk, bit_or(users) from seen group by 1, 2, 4, 5
   order by 1, 3, 4, 5
   on conflict (dimension, value, grain, bucket, chunk) do update set users = a.users | excluded.users
 )

@@ -21,9 +21,9 @@ def chaos(
     seed: Annotated[int, Parameter(help="Seed of all random choices.")] = 1,
     report: Annotated[Path | None, Parameter(help="Write the results to <report>.md and <report>.json.")] = None,
     cluster: Annotated[
-        Literal["rabbitmq", "postgresql", "all"] | None,
+        Literal["rabbitmq", "postgresql", "fleet", "all"] | None,
         Parameter(
-            help="Try a RabbitMQ cluster or a PostgreSQL with failover instead. Needs root, and Debian's packages."
+            help="Try a RabbitMQ cluster, a PostgreSQL with failover or many processes instead. Needs root, and Debian's packages."
         ),
     ] = None,
     only: Annotated[str | None, Parameter(help="With --cluster: only the faults whose name contains this.")] = None,
@@ -31,9 +31,10 @@ def chaos(
     """Kill workers, publishers, gateway, PostgreSQL and RabbitMQ at named points while messages are settled.
 
     Starts its own real servers, on private ports with private data. With `--cluster`, machines are killed, frozen and cut off
-    instead: three nodes of RabbitMQ, or three servers with Patroni, each in a network namespace. Exit 1 if any message was
-    lost, settled twice or left over, if time ran out before the targets of the form were reached, or if a worker with a
-    deliberate defect (the smallest form has none), or a database that may lose commits, was not detected.
+    instead: three nodes of RabbitMQ, or three servers with Patroni, each in a network namespace; and many gateways and workers
+    are replaced under traffic. Exit 1 if any message was lost, settled twice or left over, if time ran out before the targets
+    of the form were reached, or if a deliberate defect was not detected: of a worker (the smallest form has none), a database
+    that may lose commits, or a publisher without confirms.
     """
     from faregate.core.settings import environment_without_settings
 

@@ -30,9 +30,13 @@ _PAUSES_SECONDS = (0.1, 1.0)
 class Publisher:
     """Publishes for any number of tasks; connects when there is something to publish."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Link]], topology: Topology) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[Link]], topology: Topology, *, confirm_seconds: float = RPC_SECONDS
+    ) -> None:
+        """`confirm_seconds`: how long a message may stay unconfirmed until the connection is given up."""
         self._connect = connect
         self._topology = topology
+        self._confirm_seconds = confirm_seconds
         self._link: Link | None = None
         self._connecting = asyncio.Lock()
         self._window = asyncio.Semaphore(_WINDOW)
@@ -65,7 +69,7 @@ class Publisher:
             failed = await self._publish([envelope for envelope, _ in failed], again=True)
         if failed:
             envelope, error = failed[0]
-            raise _unavailable(envelope, error, len(failed)) from error
+            raise self._unavailable(envelope, error, len(failed)) from error
 
     async def _publish(
         self, envelopes: Sequence[Envelope], *, again: bool = False
@@ -78,7 +82,7 @@ class Publisher:
         if any(isinstance(error, PublishError) for _, error in failed):
             await self._topology.establish(link.connection)
         if any(_needs_connection(error, again=again) for _, error in failed):
-            await self._drop(link)
+            await self._drop(link, silent=any(isinstance(error, TimeoutError) for _, error in failed))
         return failed
 
     async def _send(self, link: Link, envelope: Envelope) -> None:
@@ -89,7 +93,7 @@ class Publisher:
                 routing_key=envelope.routing_key,
                 properties=envelope.properties(),
                 mandatory=True,
-                timeout=RPC_SECONDS,
+                timeout=self._confirm_seconds,
                 wait=False,
             )
 
@@ -108,10 +112,20 @@ class Publisher:
             self._link = link
             return link
 
-    async def _drop(self, link: Link) -> None:
+    async def _drop(self, link: Link, *, silent: bool = False) -> None:
         if self._link is link:
             self._link = None
-        await link.close()
+        await (link.abort() if silent else link.close())
+
+    def _unavailable(self, envelope: Envelope, error: BaseException, count: int) -> EngineUnavailableError:
+        where = f"publishing {count} message(s) to {envelope.routing_key}"
+        if isinstance(error, PublishError):
+            return BrokerUnavailableError(f"RabbitMQ: {where}: there is no such queue")
+        if isinstance(error, DeliveryError):
+            return BrokerUnavailableError(f"RabbitMQ: {where}: the broker refused (is the queue full?)")
+        if isinstance(error, TimeoutError):
+            return BrokerUnavailableError(f"RabbitMQ: {where}: not confirmed within {self._confirm_seconds} s")
+        return BrokerUnavailableError(f"RabbitMQ: {where}: {str(error) or 'the connection was lost'}")
 
 
 def _worth_repeating(error: BaseException) -> bool:
@@ -122,14 +136,3 @@ def _worth_repeating(error: BaseException) -> bool:
 def _needs_connection(error: BaseException, *, again: bool) -> bool:
     """Return whether to go on with a new connection: not for what could not be routed, since others are using this one."""
     return not isinstance(error, DeliveryError) or (again and not isinstance(error, PublishError))
-
-
-def _unavailable(envelope: Envelope, error: BaseException, count: int) -> EngineUnavailableError:
-    where = f"publishing {count} message(s) to {envelope.routing_key}"
-    if isinstance(error, PublishError):
-        return BrokerUnavailableError(f"RabbitMQ: {where}: there is no such queue")
-    if isinstance(error, DeliveryError):
-        return BrokerUnavailableError(f"RabbitMQ: {where}: the broker refused (is the queue full?)")
-    if isinstance(error, TimeoutError):
-        return BrokerUnavailableError(f"RabbitMQ: {where}: not confirmed within {RPC_SECONDS} s")
-    return BrokerUnavailableError(f"RabbitMQ: {where}: {str(error) or 'the connection was lost'}")

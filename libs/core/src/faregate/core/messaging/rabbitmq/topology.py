@@ -7,6 +7,7 @@ Messages that wait for a further attempt are in one queue per delay, shared by a
 routing key, so that after the delay the message returns to the queue that its routing key names.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -65,18 +66,24 @@ class Topology:
     async def establish(self, connection: aiormq.Connection) -> None:
         """Declare missing queues; compare existing ones, once per process.
 
+        All at once: while the leader of a queue is cut off, its cluster takes a quarter of a second to answer for each.
+
         Raises:
             EngineUnavailableError: the broker became unavailable or does not allow it.
         """
-        for spec in self._specs:
-            async with broker_errors(f"checking queue {spec.name}"):
-                if not await _exists(connection, spec.name):
-                    await _declare(connection, spec)
-                    log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **self._advice(spec))
-                    self._compared.add(spec.name)
-                elif spec.name not in self._compared:
-                    await _compare(connection, spec)
-                    self._compared.add(spec.name)
+        each = (self._establish(connection, spec) for spec in self._specs)
+        for outcome in await asyncio.gather(*each, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    async def _establish(self, connection: aiormq.Connection, spec: QueueSpec) -> None:
+        async with broker_errors(f"checking queue {spec.name}"):
+            if not await _exists(connection, spec.name):
+                await _declare(connection, spec)
+                log.info("queue_declared", queue=spec.name, arguments=dict(spec.arguments), **self._advice(spec))
+            elif spec.name not in self._compared:
+                await _compare(connection, spec)
+            self._compared.add(spec.name)
 
     async def remove(self, connection: aiormq.Connection) -> None:
         """Delete all queues and exchanges with what is in them. Safe to repeat."""

@@ -51,7 +51,11 @@ class RabbitTransport:
         self._nodes = shared or Nodes(url, self._clock)
         self._delays = retry_delays_seconds
         self._topology = Topology(queue_type, retry_delays_seconds, self._names)
-        self._publisher = Publisher(lambda: self._nodes.open_link("faregate publisher", confirms=True), self._topology)
+        self._publisher = Publisher(
+            lambda: self._nodes.open_link("faregate publisher", confirms=True),
+            self._topology,
+            confirm_seconds=self._nodes.confirm_seconds,
+        )
         self._dead = DeadLetters(
             lambda: self._established("faregate dead letters"), self._publisher, self._clock, self._names
         )
