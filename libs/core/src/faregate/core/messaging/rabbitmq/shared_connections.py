@@ -29,6 +29,11 @@ class SharedConnections:
         self._opening = {True: asyncio.Lock(), False: asyncio.Lock()}
 
     @property
+    def confirm_seconds(self) -> float:
+        """How long a publisher waits for a confirmation."""
+        return self._nodes.confirm_seconds
+
+    @property
     def count(self) -> int:
         """The number of open connections."""
         return sum(not link.lost for links in self._connections.values() for link in links)
