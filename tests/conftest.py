@@ -1,16 +1,18 @@
 """Real engines for the tests: one PostgreSQL per run, one cloned database per test."""
 
+import gc
 import logging
 import os
 import re
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]  it is typed, but has no marker
 
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
@@ -20,6 +22,7 @@ from faregate.credit.services.credits import CreditService
 from support.environments import build_wheel
 from support.ledger import make_credit
 from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq
+from support.scheduling import FixtureScheduling
 from support.servers import address, execute, in_memory
 
 _numbers = count(1)
@@ -46,6 +49,8 @@ _LONGEST = (
     "test_bench_process.py",
     "test_metering_commands.py",
     "test_chaos.py",
+    "test_pages.py",  # with the other tests of the dashboard
+    "test_rabbitmq.py",  # with the others of RabbitMQ
 )
 
 
@@ -112,6 +117,22 @@ _LONG = (
     "test_replica.py::test_every_command_that_reads",
 )
 """What `make test` leaves to `make test-long`: further forms of what other tests check, that take long."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FixtureScheduling | None:
+    return FixtureScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays, millions of objects: the garbage collector looks at none of them, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
