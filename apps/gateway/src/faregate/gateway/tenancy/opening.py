@@ -21,7 +21,7 @@ def tenant_apps(deployment: FaregateContainer, redis: RedisClients | None, *, id
 
     @asynccontextmanager
     async def opened(tenant: Tenant) -> AsyncGenerator[OpenedApp]:
-        container = tenant_container(GatewayContainer, deployment, tenant, engines, redis=redis)
+        container = tenant_container(GatewayContainer, deployment, tenant, engines, shared={"redis": redis})
         app = create_app(container, own_lifecycle=False)
         async with open_engines(container, own_redis=False):
             yield OpenedApp(app, container.metrics())

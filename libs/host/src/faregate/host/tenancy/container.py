@@ -1,6 +1,6 @@
 """Container of one tenant, on the engines of the deployment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from dependency_injector import providers
@@ -18,7 +18,12 @@ C = TypeVar("C", bound=FaregateContainer)
 
 
 def tenant_container(
-    kind: Callable[..., C], deployment: FaregateContainer, tenant: Tenant, engines: SharedEngines, **shared: object
+    kind: Callable[..., C],
+    deployment: FaregateContainer,
+    tenant: Tenant,
+    engines: SharedEngines,
+    *,
+    shared: Mapping[str, object] | None = None,
 ) -> C:
     """Return a container of `kind` with the tenant's settings and schema, and the connections and clock of the deployment.
 
@@ -36,7 +41,7 @@ def tenant_container(
         (container.core.container.wake_ups, engines.wake_ups),
         (container.core.container.broker, engines.broker),
         (container.clock, deployment.clock()),
-        *((getattr(container, name), given) for name, given in shared.items()),
+        *((getattr(container, name), given) for name, given in (shared or {}).items()),
     ]
     for provider, given in replaced:
         provider.override(providers.Object(given))
