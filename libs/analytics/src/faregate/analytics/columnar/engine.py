@@ -11,18 +11,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faregate.analytics.columnar.columns import COLUMNS
+from faregate.analytics.columnar.dialect import DUCKDB
 from faregate.analytics.columnar.duckdb_setup import open_duckdb, quoted
-from faregate.analytics.columnar.questions_sql import FactCondition, tail_sql
+from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.interfaces import Selected
+from faregate.analytics.columnar.questions_sql import tail_sql
+from faregate.analytics.columnar.registry import View
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["DuckDbEngine", "Selected"]
+__all__ = ["DuckDbEngine"]
 
 _QUESTIONS_AT_ONCE = 4
 _KEPT_FACTS = 250_000
@@ -32,26 +35,14 @@ _NAMES = ", ".join(column.name for column in COLUMNS)
 _LARGE = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """The facts of a question: those of the files that meet the condition, and the tail, as JSON (empty for none)."""
-
-    files: tuple[Path, ...]
-    condition: FactCondition
-    tail: str
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What determines the facts of the files."""
-        return self.files, self.condition.sql, tuple(sorted(self.condition.parameters.items()))
-
-
 class DuckDbEngine:
     """Answers questions over the files of one folder. Opened at the first question; each question has a cursor of its own.
 
     Args:
         timeout_seconds: a question that takes longer is interrupted.
     """
+
+    dialect = DUCKDB
 
     def __init__(self, folder: Path, *, memory_mb: int, threads: int, timeout_seconds: float) -> None:
         self._folder = folder
@@ -61,7 +52,11 @@ class DuckDbEngine:
         self._lock = threading.Lock()
         self._root: DuckDBPyConnection | None = None
         self._pool = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="columnar")
-        self._kept = _KeptFacts()
+        self._kept = _KeptFacts(folder)
+
+    async def reads(self, view: View) -> bool:
+        """Tell whether the files are here, with their sizes."""
+        return await asyncio.to_thread(StoreFolder(self._folder, view.store).present, view.file_ids, view.sizes)
 
     async def rows(self, selected: Selected, sql: str) -> Sequence[tuple[Any, ...]]:
         """Return the rows of a question, whose SQL names its facts `facts`.
@@ -93,7 +88,7 @@ class DuckDbEngine:
         with cursor:
             kept = self._kept.find(cursor, selected)
             try:
-                facts, values = _facts_sql(selected, kept)
+                facts, values = _facts_sql(self._folder, selected, kept)
                 return cursor.execute(f"with facts as not materialized ({facts}) {sql}", values).fetchall()
             finally:
                 self._kept.release(kept)
@@ -102,7 +97,8 @@ class DuckDbEngine:
 class _KeptFacts:
     """Tables with the facts of filtered questions, the least recently used are dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
         self._tables: OrderedDict[tuple[Any, ...], tuple[str, int]] = OrderedDict()
         self._in_use: dict[str, int] = {}
@@ -110,7 +106,7 @@ class _KeptFacts:
 
     def find(self, cursor: "DuckDBPyConnection", selected: Selected) -> str:
         """Return the table with the facts of a question, made if there is none; empty if they are too many."""
-        if not selected.condition.filtered or not selected.files:
+        if not selected.condition.filtered or not selected.view.file_ids:
             return _LARGE
         with self._lock:
             known = self._tables.get(selected.key)
@@ -139,7 +135,7 @@ class _KeptFacts:
     def _made(self, cursor: "DuckDBPyConnection", selected: Selected) -> tuple[str, int]:
         self._number += 1
         name = f"kept_{self._number}"
-        found = f"{_file_facts(selected)} limit {_KEPT_FACTS + 1}"
+        found = f"{_file_facts(self._folder, selected)} limit {_KEPT_FACTS + 1}"
         cursor.execute(f"create table {name} as {found}", dict(selected.condition.parameters))
         row = cursor.execute(f"select count(*) from {name}").fetchone()  # noqa: S608
         facts = row[0] if row is not None else 0
@@ -161,14 +157,14 @@ class _KeptFacts:
                     cursor.execute(f"drop table {name}")
 
 
-def _facts_sql(selected: Selected, kept: str) -> tuple[str, Mapping[str, Any]]:
+def _facts_sql(folder: Path, selected: Selected, kept: str) -> tuple[str, Mapping[str, Any]]:
     """Return the facts of a question, and the parameters."""
     parts: list[str] = []
     values: dict[str, Any] = {}
     if kept:
         parts.append(f"select * from {kept}")  # noqa: S608
-    elif selected.files:
-        parts.append(_file_facts(selected))
+    elif selected.view.file_ids:
+        parts.append(_file_facts(folder, selected))
         values |= selected.condition.parameters
     if selected.tail or not parts:
         parts.append(f"select {_NAMES} from ({tail_sql()}) t")  # noqa: S608
@@ -176,8 +172,9 @@ def _facts_sql(selected: Selected, kept: str) -> tuple[str, Mapping[str, Any]]:
     return " union all ".join(parts), values
 
 
-def _file_facts(selected: Selected) -> str:
-    files = ", ".join(quoted(path) for path in selected.files)
+def _file_facts(folder: Path, selected: Selected) -> str:
+    store = StoreFolder(folder, selected.view.store)
+    files = ", ".join(quoted(store.file(file_id)) for file_id in selected.view.file_ids)
     return f"select {_NAMES} from read_parquet([{files}]) e where {selected.condition.sql}"  # noqa: S608
 
 

@@ -20,6 +20,9 @@ from faregate.core.db.database import Database
 
 __all__ = ["ColumnarRepository"]
 
+_COPY = "columnar_copy"
+"""How metrics call the copy: a hit is an answer of the copy, a miss one of the table."""
+
 
 class ColumnarRepository(RawRepository):
     """Answers what `RawRepository` answers, with the same results.
@@ -48,7 +51,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit, rest: Rest | None = None
     ) -> dict[datetime, Measures]:
         periods = periods_of(question.range, unit)
-        position = period_position(periods, "e.time_us")
+        position = self._position(periods)
         asked = sql.series_sql("facts", position, (), models=about_models(question.filters))
         rows = await self._answer(session, question, asked, rest)
         if rows is None:
@@ -59,7 +62,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, by: Sequence[str], unit: Unit, rest: Rest | None = None
     ) -> dict[Group, dict[datetime, Measures]]:
         periods = periods_of(question.range, unit)
-        position = period_position(periods, "e.time_us")
+        position = self._position(periods)
         asked = sql.series_sql("facts", position, by, models=about_models(question.filters, *by))
         rows = await self._answer(session, question, asked, rest)
         if rows is None:
@@ -82,7 +85,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit
     ) -> dict[datetime, tuple[Measures, int]]:
         periods = periods_of(question.range, unit)
-        position = period_position(periods, "e.time_us")
+        position = self._position(periods)
         asked = sql.points_sql("facts", position, models=about_models(question.filters))
         rows = await self._answer(session, question, asked)
         if rows is None:
@@ -110,7 +113,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:
         periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
-        position = period_position(periods, "e.time_us") if periods else "0"
+        position = self._position(periods) if periods else "0"
         rows = await self._answer(session, question, sql.active_sql("facts", position), rest)
         if rows is None:
             return await super().active(session, question, unit, rest)
@@ -124,11 +127,14 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit | None = None
     ) -> dict[datetime | None, int]:
         periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
-        position = period_position(periods, "e.time_us") if periods else "0"
+        position = self._position(periods) if periods else "0"
         rows = await self._answer(session, question, sql.active_counts_sql("facts", position))
         if rows is None:
             return await super().active_counts(session, question, unit)
         return {periods[int(place)] if periods else None: int(users) for place, users in rows}
+
+    def _position(self, periods: Sequence[datetime]) -> str:
+        return period_position(periods, "e.time_us", self._source.dialect)
 
     async def _answer(
         self, session: AsyncSession, question: Question, asked: str, rest: Rest | None = None
@@ -137,7 +143,8 @@ class ColumnarRepository(RawRepository):
         if rest is not None:
             return None
         selected = await self._source.select(session, question)
-        if selected is None:
-            return None
-        await self._archived.note(session, question, None)
-        return await self._source.rows(selected, asked)
+        found = await self._source.rows(selected, asked) if selected is not None else None
+        self._database.cache_metrics.count(_COPY, hit=found is not None)
+        if found is not None:
+            await self._archived.note(session, question, None)
+        return found
