@@ -14,11 +14,14 @@ import structlog
 from hypothesis import settings
 from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]  it is typed, but has no marker
 
+from faregate.analytics.columnar.clickhouse.address import ClickHouseAddress
+from faregate.analytics.columnar.clickhouse.client import ClickHouseClient
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
 from faregate.core.db.migrate import upgrade
 from faregate.core.db.subjects import Subjects
 from faregate.credit.services.credits import CreditService
+from support.clickhouse import running_clickhouse
 from support.environments import build_wheel
 from support.ledger import make_credit
 from support.rabbitmq import RabbitServer, delete_queues, require_rabbitmq
@@ -55,6 +58,8 @@ _LONGEST = (
 
 
 _LONG = (
+    "test_columnar_clickhouse.py::test_every_answer_of_clickhouse",
+    "test_columnar_clickhouse.py::test_a_killed_run",
     "test_observability.py::test_a_real_prometheus",
     "gateway/test_graphql.py::test_many_random_queries",
     "test_postgres_15.py::test_everything_that_touches_sql_runs_on_postgresql_15[others]",
@@ -222,6 +227,25 @@ def rabbitmq_server() -> Iterator[RabbitServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server() -> Iterator[str]:
+    """The URL of a ClickHouse of this test run, started by the first test that needs it."""
+    with running_clickhouse() as url:
+        yield url
+
+
+@pytest.fixture
+async def clickhouse_url(clickhouse_server: str) -> AsyncIterator[str]:
+    """The address of a fresh database of ClickHouse."""
+    client, name = (
+        ClickHouseClient(ClickHouseAddress.of(clickhouse_server), timeout_seconds=60),
+        f"test_{next(_numbers)}",
+    )
+    await client.run(f"create database {name}")
+    yield f"{clickhouse_server}/{name}"
+    await client.run(f"drop database {name}")
 
 
 @pytest.fixture(autouse=True)

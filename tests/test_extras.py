@@ -136,6 +136,20 @@ async def main():
 
 asyncio.run(main())
 """
+CLICKHOUSE = """
+import asyncio
+from faregate.core import load_settings
+from faregate.host import FaregateContainer
+
+async def main():
+    container = FaregateContainer(settings=load_settings())
+    async with container.engines():
+        await container.recorder().record([{"user_id": "ada", "service": "chat"}])
+        copied = await container.columnar_copier().run()
+    print(copied, container.columnar_copier().configured)
+
+asyncio.run(main())
+"""
 FRAMEWORKS = {
     "litellm": "litellm",
     "langchain": "langchain",
@@ -203,6 +217,13 @@ def test_an_extra_alone_runs_what_it_names(extra: str, install: Install, databas
     done = _run(install(extra), code, FAREGATE_DATABASE_URL=database_url, **settings)
 
     assert (_last(done), done.returncode) == (printed, 0), done.stderr
+
+
+def test_clickhouse_keeps_the_copy(install: Install, database_url: str, clickhouse_url: str) -> None:
+    settings = {"FAREGATE_DATABASE_URL": database_url, "FAREGATE_CLICKHOUSE_URL": clickhouse_url}
+    done = _run(install("clickhouse"), CLICKHOUSE, **settings)
+
+    assert (_last(done), done.returncode) == ("1 True", 0), done.stderr
 
 
 def test_embedded_brings_a_database(install: Install, tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ NAMED_BY_OTHERS = {
     "faregate.analytics.insights.asking.ask_of": "what identifies a kept result, by the names that each insight has",
     "faregate.core.clock.FixedClock.advance": "the arguments of timedelta, which refuses others",
     "faregate.wire.errors.FaregateError": "facts of an error, for its answer",
+    **dict.fromkeys(
+        [
+            f"faregate.core.db.guarded_commits.GuardedConnection.{name}"
+            for name in ("copy_to_table", "copy_records_to_table")
+        ],
+        "the options of asyncpg's own method, which refuses others",
+    ),
     "faregate.core.db.migrate.run_alembic": "the options of an Alembic command, which refuses others",
     "faregate.core.db.migrate.run_on": "the options of an Alembic command, which refuses others",
     **dict.fromkeys(

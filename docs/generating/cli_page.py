@@ -14,7 +14,8 @@ Every command of `faregate`, with its options, as `faregate COMMAND --help` prin
 * Every command takes `--data-dir DIRECTORY`: where the embedded PostgreSQL is, as `faregate up` printed it. With
   `FAREGATE_DATABASE_URL` set, commands use that database instead; naming both is an error.
 * `--output json` (or `-o json`) is for programs; amounts are JSON numbers with their exact digits.
-* Exit codes: 0 success, 1 failure (also: `verify` found a divergence), 2 wrong use or wrong configuration, 130 interrupted.
+* Exit codes: 0 success, 1 failure (also: `verify` found a divergence), 2 wrong use or wrong configuration, 130 interrupted,
+  143 terminated: as after Ctrl-C, a database that the command has started for itself is stopped.
 * `faregate bench` and `faregate chaos` need a checkout; they are not in the installed package.
 
 """

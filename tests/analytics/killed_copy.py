@@ -1,4 +1,5 @@
-"""A process that copies facts and kills itself at a named place: `killed_copy.py URL FOLDER PLACE`."""
+"""A process that copies facts and kills itself at a named place: `killed_copy.py URL PLACE AT`,
+where PLACE is a folder or the URL of ClickHouse."""
 
 import asyncio
 import os
@@ -10,8 +11,12 @@ from typing import Any
 
 from analytics.conftest import lab_of
 
+from faregate.analytics.columnar.clickhouse.address import ClickHouseAddress
+from faregate.analytics.columnar.clickhouse.place import ClickHousePlace, ClickHouseStore
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
 from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.folder_place import FolderPlace
+from faregate.analytics.columnar.interfaces import ICopyPlace
 from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.columnar.writer import FileWriter, RowsFile
 from faregate.core.settings import load_settings
@@ -22,6 +27,10 @@ PLACES: dict[str, tuple[type, str, bool]] = {
     "published": (StoreFolder, "publish", True),
     "registered": (Registry, "advance", True),
     "merged": (FileWriter, "merge", True),
+    "to be sent": (ClickHouseStore, "write", False),
+    "inserted": (ClickHouseStore, "_checked", False),
+    "sent": (ClickHouseStore, "write", True),
+    "merged there": (ClickHouseStore, "merge", True),
 }
 
 
@@ -46,13 +55,19 @@ async def _dies_after(result: Any) -> None:
     die()
 
 
-async def copy(url: str, folder: Path) -> None:
-    async with lab_of(load_settings(database_url=url, columnar_dir=folder)) as lab:
+def place_of(place: str) -> ICopyPlace:
+    if place.startswith("http"):
+        return ClickHousePlace(ClickHouseAddress.of(place))
+    return FolderPlace(Path(place))
+
+
+async def copy(url: str, place: str) -> None:
+    async with lab_of(load_settings(database_url=url)) as lab:
         limits = CopyLimits(fewest_facts=1, rows_bytes=2000, kept_seconds=0)
-        await ColumnarCopier(lab.database, Registry(lab.database), folder, limits).run()
+        await ColumnarCopier(lab.database, Registry(lab.database), place_of(place), limits).run()
 
 
 if __name__ == "__main__":
     owner, name, after = PLACES[sys.argv[3]]
     setattr(owner, name, deadly(getattr(owner, name), after=after))
-    asyncio.run(copy(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(copy(sys.argv[1], sys.argv[2]))

@@ -25,7 +25,10 @@ from hypothesis import strategies as st
 from faregate.analytics.columnar import copier
 from faregate.analytics.columnar.columns import COLUMNS
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
+from faregate.analytics.columnar.dialect import DUCKDB as DUCKDB_SQL
 from faregate.analytics.columnar.duckdb_setup import open_duckdb
+from faregate.analytics.columnar.engine import DuckDbEngine
+from faregate.analytics.columnar.folder_place import FolderPlace
 from faregate.analytics.columnar.merging import due_for_merge
 from faregate.analytics.columnar.period_sql import period_position
 from faregate.analytics.columnar.repository import ColumnarRepository
@@ -54,13 +57,19 @@ class Columns:
     @property
     def copier(self) -> ColumnarCopier:
         registry = self.lab.analytics.columnar.container.registry()
-        return ColumnarCopier(self.lab.database, registry, self.folder, EVERY)
+        return ColumnarCopier(self.lab.database, registry, FolderPlace(self.folder), EVERY)
 
     @property
     def facts(self) -> ColumnarRepository:
         facts = self.lab.analytics.columnar.container.facts()
         assert isinstance(facts, ColumnarRepository)
         return facts
+
+    @property
+    def engine(self) -> DuckDbEngine:
+        engine = self.facts._source._engine
+        assert isinstance(engine, DuckDbEngine)
+        return engine
 
     @property
     def files(self) -> list[Path]:
@@ -195,12 +204,12 @@ async def fill(columns: Columns, count: int = 20, **more: Any) -> None:
     await columns.lab.recorder.record([{**event, **more} for event in life.events(count)])
 
 
-def killed(columns: Columns, database_url: str, at: str) -> None:
-    """Run a copy in a process that is killed at a place: when a file is `begun`, `written`, `published` or `registered`."""
+def killed(place: str, database_url: str, at: str) -> None:
+    """Run a copy to a place in a process that is killed, for instance when a file is `begun`, `written` or `registered`."""
     script = Path(__file__).parent / "killed_copy.py"
     environment = {**os.environ, "PYTHONPATH": str(script.parent.parent)}
     done = subprocess.run(
-        [sys.executable, str(script), database_url, str(columns.folder), at],
+        [sys.executable, str(script), database_url, place, at],
         check=False,
         capture_output=True,
         timeout=60,
@@ -221,7 +230,7 @@ async def test_a_killed_run_leaves_nothing_that_is_read_and_the_next_one_copies_
             await fill(columns, 3)
             await columns.copier.run() if at == "merged" else None
     before = set(columns.files)
-    killed(columns, database_url, at)
+    killed(str(columns.folder), database_url, at)
     await same(columns)
 
     await columns.copier.run()
@@ -374,7 +383,7 @@ async def test_a_tail_that_is_too_long_is_answered_from_the_table(columns: Colum
     container = columns.lab.analytics.columnar.container
     source = columns.facts._source
     short = ColumnarSource(
-        columns.lab.database, container.subjects(), container.registry(), source._engine, columns.folder, tail_facts=10
+        columns.lab.database, container.subjects(), container.registry(), source._engine, tail_facts=10
     )
     async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
         assert await short.select(session, ALL) is None
@@ -385,7 +394,7 @@ async def test_a_tail_that_is_too_long_is_answered_from_the_table(columns: Colum
 async def test_a_question_that_takes_too_long_is_interrupted_and_answered_from_the_table(columns: Columns) -> None:
     await fill(columns)
     await columns.copier.run()
-    engine = columns.facts._source._engine
+    engine = columns.engine
     engine._timeout_seconds = 0.2
     async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
         selected = await columns.facts._source.select(session, ALL)
@@ -401,13 +410,28 @@ async def test_facts_of_earlier_questions_are_kept_and_forgotten(columns: Column
     await columns.copier.run()
     questions = [Question(WEEK, wanted) for wanted in FILTERS]
     await same(columns, *questions)
-    kept = columns.facts._source._engine._kept
+    kept = columns.engine._kept
     assert kept._tables
     columns.facts.forget()
     assert not kept._tables
     await asyncio.gather(*(same(columns, *questions) for _ in range(4)))
     assert answered
     assert not kept._in_use
+
+
+async def test_facts_kept_with_all_columns_serve_totals_too(columns: Columns, answered: list[str]) -> None:
+    await fill(columns, 40)
+    await columns.copier.run()
+    engine = columns.engine
+    async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        selected = await columns.facts._source.select(session, Question(WEEK, FILTERS[-1]))
+    assert selected is not None
+    totals = replace(selected, totals_only=True)
+    few = await engine.rows(totals, "select count(*) from facts")
+    assert await engine.rows(selected, "select count(*) from facts where time_us > 0") == few
+    first, second = engine._kept._tables
+    assert await engine.rows(totals, "select count(*) from facts") == few
+    assert list(engine._kept._tables) == [first, second]
 
 
 @pytest.mark.parametrize(
@@ -462,7 +486,7 @@ def test_a_moment_is_in_the_same_period_as_in_the_calendar(
     span = TimeRange(start.replace(tzinfo=UTC), start.replace(tzinfo=UTC) + timedelta(days=days), zone)
     periods = periods_of(span, unit)
     moments = [span.start, *periods[1:], *(span.start + (span.end - span.start) * place for place in places)]
-    sql = period_position(periods, "t")
+    sql = period_position(periods, "t", DUCKDB_SQL)
     times = [micros(moment) for moment in moments]
     found = [row[0] for row in DUCKDB.execute(f"select {sql} from (select unnest({times}) as t)").fetchall()]
     assert found == [bisect_right(periods, moment) - 1 for moment in moments]

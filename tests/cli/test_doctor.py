@@ -153,6 +153,23 @@ async def test_a_full_disk_is_reported(database_url: str, monkeypatch: pytest.Mo
     assert told.fix == "make room, or set FAREGATE_DATA_DIR to a larger disk"
 
 
+async def test_clickhouse_is_reported_with_its_version(database_url: str, clickhouse_url: str) -> None:
+    findings = await found(load_settings(database_url=database_url, clickhouse_url=clickhouse_url))
+
+    host, database = clickhouse_url.rpartition("@")[2].split("/")
+    assert findings["clickhouse"].ok
+    assert findings["clickhouse"].detail.startswith("ClickHouse 2")
+    assert findings["clickhouse"].detail.endswith(f"http://{host}/{database}")
+
+
+async def test_an_unavailable_clickhouse_is_reported_without_its_password(database_url: str) -> None:
+    url = f"http://faregate:hidden@{NOWHERE}/facts"
+    told = await problem(load_settings(database_url=database_url, clickhouse_url=url), "clickhouse")
+
+    assert told.detail == f"ClickHouse at http://{NOWHERE}/facts does not answer (All connection attempts failed)"
+    assert told.fix == "start it, or correct host and port in FAREGATE_CLICKHOUSE_URL"
+
+
 async def test_missing_prices_are_reported(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     line = PriceBook.line
     monkeypatch.setattr(

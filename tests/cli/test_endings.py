@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from faregate.cli.main import INTERRUPTED, PIPE_CLOSED
+from faregate.cli.main import INTERRUPTED, PIPE_CLOSED, TERMINATED
 
 FAREGATE = [sys.executable, "-m", "faregate.cli"]
 STARTED = """
@@ -66,6 +67,20 @@ def test_ctrl_c_while_modules_are_loaded_is_silent(module: str, code: int) -> No
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_a_terminated_command_stops_the_database_that_it_has_started(tmp_path: Path) -> None:
+    """As after Ctrl-C: neither a server nor its files are left."""
+    command = [*FAREGATE, "bench", "growth"]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE) as process:
+        while not (running := [int(file.read_text().split()[0]) for file in tmp_path.glob("*/*/postmaster.pid")]):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        _, complaint = process.communicate(timeout=60)
+
+    assert (process.returncode, complaint, list(tmp_path.iterdir())) == (TERMINATED, b"", [])
+    assert not any(Path(f"/proc/{pid}").exists() for pid in running)
 
 
 def test_the_installed_command_starts_where_ctrl_c_is_silent() -> None:

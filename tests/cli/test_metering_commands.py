@@ -237,7 +237,20 @@ async def test_events_are_copied_to_columns(desk: Desk, tmp_path: Path) -> None:
     found = exact_json.loads(status.out.encode())
     assert (found["facts"], found["waiting"], found["files"]) == (1, 1, 1)
     assert nowhere.code == 2
-    assert "FAREGATE_COLUMNAR_DIR" in nowhere.err
+    assert "neither FAREGATE_COLUMNAR_DIR nor FAREGATE_CLICKHOUSE_URL is set" in nowhere.err
+
+
+async def test_events_are_copied_to_clickhouse(desk: Desk, clickhouse_url: str) -> None:
+    place = {"FAREGATE_CLICKHOUSE_URL": clickhouse_url}
+    await desk.type("usage", "record", "api", "4", "--user", "ada")
+    copied = await desk.type("columnar", "copy", "-o", "json", **place)
+    status = await desk.type("columnar", "status", "-o", "json", **place)
+
+    assert exact_json.loads(copied.out.encode())["copied"] == 1, copied.err
+    found = exact_json.loads(status.out.encode())
+    server = clickhouse_url.rpartition("@")[2]
+    assert (found["facts"], found["waiting"], found["files"]) == (1, 0, 1)
+    assert found["place"].startswith(f"http://{server}/faregate_facts_")
 
 
 async def test_archiving_needs_a_directory(desk: Desk) -> None:

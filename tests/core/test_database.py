@@ -1,6 +1,7 @@
 """Transactions: commit, rollback, retries, time-outs and an unavailable server."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +83,19 @@ async def test_arrays_of_any_length_arrive_as_they_are(database: Database, kind:
         for _ in range(2):  # the second statement of a session goes directly to the driver
             (row,) = await database.rows(session, f"select cast(:values as {kind}[]) as found", values=values)
             assert row.found == values
+
+
+async def test_transactions_leave_nothing_for_the_garbage_collector(table: Database) -> None:
+    await _numbers(table)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            async with table.transaction() as session:
+                await table.rows(session, "update public.t set n = :n where id = 1", n=number)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
 
 
 async def test_a_read_only_transaction_writes_nothing(table: Database) -> None:

@@ -237,6 +237,18 @@ def test_processes_with_different_pgport_share_one_server(
     assert answer == "1"
 
 
+async def test_a_start_that_is_cancelled_leaves_no_server_behind(server: EmbeddedServer) -> None:
+    starting = asyncio.create_task(server.start())
+    async with asyncio.timeout(60):
+        while server.server_pid() is None:
+            await asyncio.sleep(0.01)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    assert server.server_pid() is None
+
+
 async def test_a_killed_server_is_started_again(server: EmbeddedServer) -> None:
     await server.start()
     stop = asyncio.Event()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from faregate.analytics.days.manifest import ExportedDay, days_of, manifest_of, stale_days
 from faregate.analytics.days.service import DayExport
@@ -22,6 +21,7 @@ from faregate.core.settings import load_settings
 from faregate.host import Faregate
 from support.apps import running_worker, settings_for
 from support.processes import run_command
+from support.s3 import S3Server, s3_server
 from support.servers import execute
 
 TODAY = datetime.now(UTC).date()
@@ -152,28 +152,20 @@ async def test_a_day_whose_facts_were_archived_keeps_its_file(
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
 
 
 async def test_a_store_that_speaks_s3_gets_the_same_files(
-    fare: Faregate, database_url: str, s3: str, tmp_path: Path
+    fare: Faregate, database_url: str, s3: S3Server, tmp_path: Path
 ) -> None:
-    keys = {"aws_access_key_id": "me", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    boto3: Any = import_module("boto3")
-    client = boto3.client("s3", endpoint_url=s3, **keys)
+    client = s3.client
     client.create_bucket(Bucket="lake")
     given = {
         "FAREGATE_DATABASE_URL": database_url,
         "FAREGATE_EXPORT_TO": "s3://lake/faregate",
-        "FAREGATE_EXPORT_S3_ENDPOINT": s3,
-        "FAREGATE_EXPORT_S3_ACCESS_KEY": "me",
-        "FAREGATE_EXPORT_S3_SECRET_KEY": "secret",
-        "FAREGATE_EXPORT_S3_REGION": "us-east-1",
+        **s3.environment,
     }
     await export_to(fare, FolderStore(tmp_path)).run()
     made = await run_command("export", "days", **given)

@@ -16,6 +16,7 @@ from faregate.gateway.errors import RateLimitedError
 from faregate.gateway.http import rate_limits
 from faregate.gateway.http.operation import Operation
 from faregate.gateway.http.rate_limits import LimitRules, RateLimiter
+from faregate.gateway.http.redis_clients import RedisClients
 from faregate.gateway.security.auth import Principal
 from support.apps import open_gateway, settings_for
 from support.redis import redis_server
@@ -80,11 +81,12 @@ async def take(limiter: RateLimiter, operation: Operation, times: int) -> int:
 async def test_reads_pass_and_writes_are_counted_in_process_whatever_redis_answers(answer: bytes | None) -> None:
     """The timeout of Redis is waited for once, not in each request."""
     async with lying_redis(answer) as url:
-        limiter = RateLimiter(RULES, SystemClock(), url)
+        clients = RedisClients(url)
+        limiter = RateLimiter(RULES, SystemClock(), clients)
         began = monotonic()
         reads, writes = await take(limiter, READ, 10), await take(limiter, WRITE, 10)
         took = monotonic() - began
-        await limiter.close()
+        await clients.close()
 
     assert (reads, writes) == (10, RULES.key)
     assert took < 3
@@ -109,15 +111,15 @@ async def test_limits_work_with_a_redis_that_is_full_a_replica_or_holds_other_ty
 ) -> None:
     monkeypatch.setattr(rate_limits, "_AWAY_SECONDS", 0)
     async with redis_server(tmp_path) as server:
-        limiter = RateLimiter(RULES, SystemClock(), server.url)
+        clients = RedisClients(server.url)
+        limiter = RateLimiter(RULES, SystemClock(), clients)
         client: Any = cast("Any", Redis).from_url(server.url)
         assert await take(limiter, WRITE, 1) == 1
         (name,) = await client.keys("*")
 
         async def outcome() -> tuple[int, int]:
-            fresh = RateLimiter(RULES, SystemClock(), server.url)
+            fresh = RateLimiter(RULES, SystemClock(), clients)
             writes = await take(fresh, WRITE, 5)
-            await fresh.close()
             return await take(limiter, READ, 5), writes
 
         await client.delete(name)
@@ -139,4 +141,4 @@ async def test_limits_work_with_a_redis_that_is_full_a_replica_or_holds_other_ty
         await client.flushall()  # like an eviction
         assert await take(limiter, READ, 5) == RULES.key
         await client.aclose()
-        await limiter.close()
+        await clients.close()

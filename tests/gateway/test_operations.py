@@ -12,6 +12,7 @@ import pytest
 
 from faregate.core.clock import SystemClock
 from faregate.gateway.http.rate_limits import LimitRules, RateLimiter
+from faregate.gateway.http.redis_clients import RedisClients
 from support.apps import KEY, Gateway, open_gateway, settings_for
 from support.gateways import start_gateway
 from support.people import SECRET, bearer
@@ -55,12 +56,13 @@ async def test_wrong_credentials_are_rate_limited(database_url: str) -> None:
 async def test_limits_are_shared_through_redis_and_fail_open_for_reads(tmp_path: Path) -> None:
     rules = LimitRules(key=4, admin=4, analyst=4, user=4, refused=4)
     async with redis_server(tmp_path) as redis:
-        one, two = (RateLimiter(rules, SystemClock(), redis.url) for _ in range(2))
+        clients = [RedisClients(redis.url) for _ in range(2)]
+        one, two = (RateLimiter(rules, SystemClock(), each) for each in clients)
         shared = [await allowed(limiter, reading=False) for limiter in (one, two, one, two, one)]
     reads = [await allowed(one, reading=True) for _ in range(9)]
     writes = [await allowed(one, reading=False) for _ in range(5)]
-    for limiter in (one, two):
-        await limiter.close()
+    for each in clients:
+        await each.close()
 
     assert shared == [True] * 4 + [False]
     assert (reads, writes) == ([True] * 9, [True] * 4 + [False])

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ from faregate.core.settings import Settings
 from faregate.core.tenants.service import TenantService
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.main import create_app
+from faregate.host.tenancy.container import tenant_container
+from faregate.host.tenancy.engines import SharedEngines
 from faregate.wire import exact_json
+from faregate.worker.container import WorkerContainer
 from support.apps import Answer, settings_for
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "example_calls",
     "ids_in",
     "open_front",
+    "open_tenants",
     "quiet",
     "table_activity",
     "until",
@@ -99,6 +103,23 @@ async def open_front(settings: Settings) -> AsyncGenerator[Front]:
         httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http,
     ):
         yield Front(container, app, http)
+
+
+@asynccontextmanager
+async def open_tenants(settings: Settings, clock: Any = None) -> AsyncGenerator[dict[str, WorkerContainer]]:
+    """Open the containers that a worker for many tenants has, by tenant; nothing runs in them. `clock`: of all of them."""
+    deployment = WorkerContainer(settings=settings)
+    if clock is not None:
+        deployment.clock.override(clock)
+    engines = SharedEngines(deployment)
+    async with AsyncExitStack() as opened:
+        await opened.enter_async_context(deployment.engines())
+        opened.push_async_callback(engines.close)
+        made: dict[str, WorkerContainer] = {}
+        for tenant in await deployment.tenant_service().list():
+            container = made[tenant.key] = tenant_container(WorkerContainer, deployment, tenant, engines)
+            await opened.enter_async_context(container.engines())
+        yield made
 
 
 async def example_calls(front: Front, tenant: str, names: Callable[[str], str] = str) -> list[tuple[str, str, Any]]:

@@ -5,13 +5,14 @@ The routes are those of the application itself, so that a new one is tried witho
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from faregate.gateway.http.operation import Operation, operations_of
 from support.people import token
@@ -53,6 +54,25 @@ def routes(front: Front) -> Iterator[tuple[str, str]]:
         if isinstance(route, Route):
             for method in sorted((route.methods or {"GET"}) - {"HEAD"}):
                 yield method, route.path
+
+
+def untried(app_routes: Sequence[BaseRoute], tried: Iterable[tuple[str, str]], described: Any) -> list[str]:
+    """Return the routes of an application, and the operations of its OpenAPI document, that are not among those tried."""
+    known = {(method, _plain(path)) for method, path in tried}
+    others = [repr(route) for route in app_routes if not isinstance(route, Route)]
+    served = {
+        (method, _plain(route.path))
+        for route in app_routes
+        if isinstance(route, Route)
+        for method in (route.methods or {"GET"}) - {"HEAD"}
+    }
+    operations = {(method.upper(), _plain(path)) for path, found in described["paths"].items() for method in found}
+    return others + sorted(f"{method} {path}" for method, path in (served | operations) - known)
+
+
+def _plain(path: str) -> str:
+    """Return a path without the types of its parameters."""
+    return re.sub(r":\w+}", "}", path)
 
 
 def filled(path: str, value: str) -> str:
@@ -120,17 +140,21 @@ async def test_whatever_acme_calls_no_table_of_beta_is_touched(populated: tuple[
     problems: list[str] = []
     async with open_front(deployment_settings(url)) as front:
         await populate(front, "acme", "acme-own")
-        tried = list(routes(front))
-        for method, path in tried:
+        described = (await front.call("acme", "GET", "/openapi.json")).body
+        tried: list[tuple[str, str]] = []
+        for method, path in routes(front):
+            tried.append((method, path))
             for theirs in _fitting(path, ids):
                 nobodys = NOBODYS if _is_uuid(theirs) else theirs.replace(CANARY, "nobody-here")
                 answer = await front.text("acme", method, filled(path, theirs))
                 unknown = await front.text("acme", method, filled(path, nobodys))
                 if _outcome(answer) != _outcome(unknown) or CANARY in answer[1].replace(theirs, ""):
                     problems.append(f"{method} {filled(path, theirs)}: {answer} instead of {unknown}")
+        app_routes = tenant_app(front, "acme").routes
     await quiet(url)
 
     assert len(tried) > 200
+    assert untried(app_routes, tried, described) == []
     assert not problems, "\n".join(problems)
     assert await table_activity(url, "tenant_beta") == before
     assert await table_activity(url, "tenant_acme") != home
@@ -184,7 +208,9 @@ async def test_no_credential_of_acme_is_accepted_at_betas_host(deployment_url: s
                 "acme", "GET", "/api/session" if "link" not in name else "/api/portal/me", headers=headers
             )
             assert at_home[0] == 200 or name == "sign-in link", f"{name}: {at_home}"
-        calls = [(method, filled(path, "ada")) for method, path in _guarded(front)]
+        guarded = _guarded(front)
+        calls = [(method, filled(path, "ada")) for method, path in guarded]
+        described = (await front.call("acme", "GET", "/openapi.json")).body
         before_beta = await table_activity(deployment_url, "tenant_beta")
         answers = {
             (name, method, path): (await front.text("beta", method, path, headers=headers))[0]
@@ -195,6 +221,7 @@ async def test_no_credential_of_acme_is_accepted_at_betas_host(deployment_url: s
     after = await table_activity(deployment_url, "tenant_beta")
 
     assert len(calls) > 150
+    assert {path.split(" ")[1] for path in untried([], guarded, described)} <= OPEN
     assert {call: status for call, status in answers.items() if status != 401} == {}
     touched = {table for table, counts in after.items() if counts != before_beta.get(table, (0, 0))}
     assert touched <= CREDENTIALS
@@ -222,6 +249,25 @@ async def test_every_route_is_an_operation_or_a_page_without_data(front: Front) 
         "/portal/{link_id}",
         "/reports/unsubscribe/{token}",
     }
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        Route("/api/new", lambda _request: Response()),
+        Route("/api/features", lambda _request: Response(), methods=["PATCH"]),
+        Mount("/api/mounted", routes=[]),
+        WebSocketRoute("/api/socket", lambda _socket: None),
+    ],
+    ids=["path", "method", "mount", "socket"],
+)
+async def test_a_route_that_the_tests_above_do_not_try_is_noticed(front: Front, added: BaseRoute) -> None:
+    described = (await front.call("acme", "GET", "/openapi.json")).body
+    known, app_routes = list(routes(front)), tenant_app(front, "acme").routes
+
+    assert untried(app_routes, known, described) == []
+    assert len(untried([*app_routes, added], known, described)) == 1
+    assert untried([], known, {"paths": {**described["paths"], "/api/new": {"get": {}}}}) == ["GET /api/new"]
 
 
 async def test_a_key_finds_its_tenant_at_a_host_of_nobody_and_there_only(front: Front) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
+from faregate.analytics.columnar.folder_place import FolderPlace
 from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.rollups.job import Roller
 from faregate.benchmarks.events import make_events
@@ -101,7 +102,7 @@ async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
 async def copy_columns(database: Database, folder: Path) -> tuple[float, ProcessorTime]:
     """Make the columnar copy of all facts in `folder`, and return the seconds and the processor time."""
     before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
-    await ColumnarCopier(database, Registry(database), folder, CopyLimits()).run()
+    await ColumnarCopier(database, Registry(database), FolderPlace(folder), CopyLimits()).run()
     return _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
 
 

@@ -8,9 +8,10 @@ __all__ = ["run"]
 def run() -> None:
     """Run one command. Until its modules are loaded, Ctrl-C ends the process at once and without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from faregate.cli.main import main
+    from faregate.cli.main import main, terminate
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on `main` handles it
+    signal.signal(signal.SIGTERM, terminate)
     main()
 
 

@@ -4,10 +4,12 @@
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from faregate.cli.older_names import command_meant
@@ -22,7 +24,7 @@ from faregate.core.errors import (
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
-__all__ = ["command_line", "main"]
+__all__ = ["command_line", "main", "terminate"]
 
 BENCHMARKS = "faregate.benchmarks"
 """In a checkout only: benchmarks are not part of the wheel."""
@@ -110,8 +112,8 @@ SERVERS = {"gateway": "gateway", "worker": "worker", "up": "server"}
 """Commands that run servers, and the extra that holds all that each needs."""
 
 FAILED, WRONG_USE = 1, 2
-INTERRUPTED, PIPE_CLOSED = 128 + 2, 128 + 13
-"""As shells report a process that SIGINT or SIGPIPE ended."""
+INTERRUPTED, PIPE_CLOSED, TERMINATED = 128 + 2, 128 + 13, 128 + 15
+"""As shells report a process that SIGINT, SIGPIPE or SIGTERM ended."""
 VERSION_FLAG, HELP_FLAGS = "--version", frozenset({"--help", "-h"})
 DATA_DIR_OPTION, DATA_DIR_VARIABLE = "--data-dir", "FAREGATE_DATA_DIR"
 TENANT_OPTION, TENANT_VARIABLE = "--tenant", "FAREGATE_TENANT"
@@ -125,13 +127,13 @@ UNMIGRATED = {"42P01", "42703", "3F000"}
 def main() -> None:
     """Run one command; exit with 0 on success, 1 on failure, 2 if it was called or configured wrongly.
 
-    After Ctrl-C the code is 130, and 141 if the reader of the output has gone; nothing is printed then.
+    After Ctrl-C the code is 130, after SIGTERM 143, and 141 if the reader of the output has gone; nothing is printed then.
     """
     try:
         code = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(TERMINATED if _terminated.is_set() else INTERRUPTED)
     except BrokenPipeError:
         _discard_output()
         sys.exit(PIPE_CLOSED)
@@ -142,6 +144,15 @@ def main() -> None:
         _complain(reported)
         sys.exit(WRONG_USE if isinstance(reported, ConfigurationError) else FAILED)
     sys.exit(code)
+
+
+_terminated = Event()
+
+
+def terminate(*_: object) -> None:
+    """End the command as Ctrl-C does: what it has started, such as a database of its own, ends with it."""
+    _terminated.set()
+    signal.raise_signal(signal.SIGINT)
 
 
 def _discard_output() -> None:
@@ -291,6 +302,7 @@ def command_line() -> "App":
         "--tenant: the tenant to work on, in a deployment of several.",
         help_format="plaintext",
         version=_version,
+        suppress_keyboard_interrupt=False,  # `main` tells Ctrl-C from SIGTERM
     )
     for name, (path, help_text) in COMMANDS.items():
         app.command(module_of(path), name=name, help=help_text)

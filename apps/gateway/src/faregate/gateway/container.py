@@ -68,6 +68,7 @@ from faregate.gateway.graphql.services import GraphServices
 from faregate.gateway.http.dispatch import Dispatcher
 from faregate.gateway.http.operation import Controller
 from faregate.gateway.http.rate_limits import RateLimiter, limit_rules
+from faregate.gateway.http.redis_clients import RedisClients
 from faregate.gateway.http.replica_reads import ReplicaReads
 from faregate.gateway.http.response_cache import ResponseCache
 from faregate.gateway.http.unit_of_work import UnitOfWork
@@ -159,11 +160,16 @@ def make_graphql(
     )
 
 
-def make_tenant_apps(deployment: FaregateContainer, settings: Settings) -> "TenantApps":
+def make_tenant_apps(deployment: FaregateContainer, settings: Settings, redis: RedisClients | None) -> "TenantApps":
     """Return the applications of the tenants of a deployment."""
     from faregate.gateway.tenancy.opening import tenant_apps  # it makes containers of this class
 
-    return tenant_apps(deployment, idle_seconds=settings.tenant_idle_seconds)
+    return tenant_apps(deployment, redis, idle_seconds=settings.tenant_idle_seconds)
+
+
+def make_redis(settings: Settings) -> RedisClients | None:
+    """Return the clients of the Redis that the settings name; None without one."""
+    return RedisClients(settings.redis_url) if settings.redis_url is not None else None
 
 
 host = FaregateContainer
@@ -175,7 +181,10 @@ class GatewayContainer(FaregateContainer):
     """
 
     __self__ = cast("Any", providers.Self())
-    tenant_apps: "providers.Provider[TenantApps]" = providers.Singleton(make_tenant_apps, __self__, host.settings)
+    redis: providers.Provider[RedisClients | None] = providers.Singleton(make_redis, host.settings)
+    tenant_apps: "providers.Provider[TenantApps]" = providers.Singleton(
+        make_tenant_apps, __self__, host.settings, redis
+    )
 
     authenticator: providers.Provider[IAuthenticator] = providers.Singleton(
         make_authenticator, host.settings, host.keys
@@ -188,16 +197,16 @@ class GatewayContainer(FaregateContainer):
         RateLimiter,
         providers.Callable(limit_rules, host.settings),
         host.clock,
-        host.settings.provided.redis_url,
+        redis,
         namespace=host.settings.provided.db_schema,
     )
     response_cache: providers.Provider[ResponseCache] = providers.Singleton(
-        ResponseCache, host.database, host.settings.provided.kept_answers, host.settings.provided.redis_url
+        ResponseCache, host.database, host.settings.provided.kept_answers, redis
     )
     write_marks: providers.Provider[WriteMarks] = providers.Singleton(
         WriteMarks,
         host.settings.provided.read_lag_seconds,
-        host.settings.provided.redis_url,
+        redis,
         namespace=host.settings.provided.db_schema,
     )
     replica_reads: providers.Provider[ReplicaReads] = providers.Singleton(ReplicaReads, host.database, write_marks)

@@ -130,8 +130,10 @@ def _lifespan(container: GatewayContainer) -> Callable[[Starlette], AbstractAsyn
 
 
 @asynccontextmanager
-async def open_engines(container: GatewayContainer) -> AsyncGenerator[None]:
+async def open_engines(container: GatewayContainer, *, own_redis: bool = True) -> AsyncGenerator[None]:
     """Keep the engines open that an application made with `own_lifecycle=False` needs.
+
+    `own_redis`: close the clients of Redis at the end; tenants use those of the process.
 
     An identity provider that does not answer is logged and prevents nothing: calls with an API key work without it.
 
@@ -139,8 +141,9 @@ async def open_engines(container: GatewayContainer) -> AsyncGenerator[None]:
         EngineUnavailableError: the database is unavailable; the text names its address, the reason and the fix.
     """
     async with container.engines(), AsyncExitStack() as opened:
-        opened.push_async_callback(container.write_marks().close)
-        opened.push_async_callback(container.limiter().close)
+        redis = container.redis()
+        if redis is not None and own_redis:
+            opened.push_async_callback(redis.close)
         opened.push_async_callback(container.response_cache().close)
         looking = asyncio.create_task(_report_key_set(container.settings().jwks_url))
         opened.callback(looking.cancel)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import errors, print_json, print_table
+from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.gc_tuning import raise_gc_thresholds
 
@@ -37,6 +38,11 @@ def growth(
     """
     from faregate.benchmarks.ground import machine, private_ground
     from faregate.benchmarks.growth import measure_growth
+    from faregate.benchmarks.growth_sql import ROWS_OF_A_USE
+
+    fewest = max(_DIVISORS) * ROWS_OF_A_USE * wallets
+    if rows < fewest:
+        raise InvalidError(f"{rows:,} rows are too few for {wallets:,} wallets; give at least {fewest:,}", param="rows")
 
     async def run() -> tuple[Sequence[Grown], Mapping[str, str]]:
         sizes = [rows // divisor for divisor in _DIVISORS]

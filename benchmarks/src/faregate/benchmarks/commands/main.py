@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "private_database"]
 
-app = App(name="bench", help="Run the benchmarks, on a private PostgreSQL that is deleted afterwards.")
+
+def _positive(_: object, value: object) -> None:
+    if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+        raise ValueError(f"{value} is too small; give at least 1")
+
+
+app = App(
+    name="bench",
+    help="Run the benchmarks, on a private PostgreSQL that is deleted afterwards.",
+    default_parameter=Parameter(validator=_positive),
+)
 _PROCESS = {
     "settle": "Settle a pre-filled queue, compared with pgbench.",
     "start": "Start uses over HTTP, compared with a bare endpoint.",

@@ -37,9 +37,10 @@ from faregate.core.webhooks.endpoints import WebhookStore
 from faregate.core.webhooks.outgoing_events import Announcer
 
 if TYPE_CHECKING:
+    from faregate.core.messaging.rabbitmq.shared_connections import SharedConnections
     from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 
-__all__ = ["CoreContainer", "engines", "make_database", "remove_queues"]
+__all__ = ["CoreContainer", "check_queues", "engines", "make_database", "remove_queues", "shared_broker"]
 
 log = get_logger(__name__)
 
@@ -81,12 +82,28 @@ def make_replica(settings: Settings) -> Replica | None:
 
 
 def make_transport(
-    settings: Settings, database: Database, clock: IClock | None = None, wake_ups: WakeUps | None = None
+    settings: Settings,
+    database: Database,
+    clock: IClock | None = None,
+    wake_ups: WakeUps | None = None,
+    broker: "SharedConnections | None" = None,
 ) -> ITransport:
     """Return the transport that `settings` name: RabbitMQ by URL, or the table `message`."""
     if settings.broker_url is None:
         return PostgresTransport(database, wake_ups)
-    return _rabbit_transport(settings, settings.broker_url, clock)
+    return _rabbit_transport(settings, settings.broker_url, clock, broker)
+
+
+def shared_broker(settings: Settings, clock: IClock) -> "SharedConnections | None":
+    """Return connections to RabbitMQ that tenants share; None if the settings name no broker."""
+    if settings.broker_url is None:
+        return None
+    try:
+        from faregate.core.messaging.rabbitmq.nodes import Nodes
+        from faregate.core.messaging.rabbitmq.shared_connections import SharedConnections
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
+    return SharedConnections(Nodes(settings.broker_url, clock))
 
 
 async def remove_queues(settings: Settings) -> None:
@@ -95,7 +112,15 @@ async def remove_queues(settings: Settings) -> None:
         await _rabbit_transport(settings, settings.broker_url).remove_queues()
 
 
-def _rabbit_transport(settings: Settings, broker_url: str, clock: IClock | None = None) -> "RabbitTransport":
+async def check_queues(settings: Settings) -> None:
+    """Check that the broker of these settings can be reached; raises `EngineUnavailableError`."""
+    if settings.broker_url is not None:
+        await _rabbit_transport(settings, settings.broker_url).check()
+
+
+def _rabbit_transport(
+    settings: Settings, broker_url: str, clock: IClock | None = None, broker: "SharedConnections | None" = None
+) -> "RabbitTransport":
     try:
         from faregate.core.messaging.rabbitmq.names import QueueNames
         from faregate.core.messaging.rabbitmq.transport import RabbitTransport
@@ -103,7 +128,9 @@ def _rabbit_transport(settings: Settings, broker_url: str, clock: IClock | None 
         raise MissingExtraError("FAREGATE_BROKER_URL", "rabbitmq") from error
     prefetch = 2 * settings.settle_batch_size
     names = QueueNames.of(settings.tenant)
-    return RabbitTransport(broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock, names=names)
+    return RabbitTransport(
+        broker_url, queue_type=settings.queue_type, prefetch=prefetch, clock=clock, names=names, shared=broker
+    )
 
 
 def make_key_store(settings: Settings, database: Database, clock: IClock) -> KeyStore:
@@ -159,7 +186,10 @@ class CoreContainer(containers.DeclarativeContainer):
     clock: providers.Provider[IClock] = providers.Singleton(SystemClock)
     database: providers.Provider[Database] = providers.Singleton(make_database, settings)
     wake_ups: providers.Provider[WakeUps | None] = providers.Object(None)
-    transport: providers.Provider[ITransport] = providers.Singleton(make_transport, settings, database, clock, wake_ups)
+    broker: "providers.Provider[SharedConnections | None]" = providers.Object(None)
+    transport: providers.Provider[ITransport] = providers.Singleton(
+        make_transport, settings, database, clock, wake_ups, broker
+    )
     outbox: providers.Provider[PostgresTransport] = providers.Singleton(PostgresTransport, database, wake_ups)
     dead_letters: providers.Provider[DeadLetterService] = providers.Singleton(DeadLetterService, transport, outbox)
     subjects: providers.Provider[Subjects] = providers.Singleton(Subjects, database)

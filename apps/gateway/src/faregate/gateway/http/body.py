@@ -62,22 +62,33 @@ class RawBody:
         async for chunk in self._sent():
             for piece in inflater.feed(chunk):
                 size += len(piece)
-                if size > self.limit_bytes:
-                    raise TooLargeError(self.limit_bytes)
+                self._check_size(size)
                 yield piece
                 await asyncio.sleep(0)  # a small gzip body may decompress to a very large one
         for piece in inflater.end():
             yield piece
 
-    async def _sent(self) -> AsyncIterator[bytes]:
-        size, is_last = 0, False
+    async def _sent(self, size: int = 0) -> AsyncIterator[bytes]:
+        """Yield the chunks that are still to come, after `size` bytes."""
+        is_last = False
         while not is_last:
             chunk, is_last = await self._received()
             size += len(chunk)
-            if size > self.limit_bytes:
-                raise TooLargeError(self.limit_bytes)
+            self._check_size(size)
             if chunk:
                 yield chunk
+
+    async def _whole(self) -> bytes:
+        """Return all chunks together; most bodies are one chunk, and need no generators."""
+        if self.is_gzip:
+            return b"".join([chunk async for chunk in self.chunks()])
+        first, is_last = await self._received()
+        self._check_size(len(first))
+        return first if is_last else b"".join([first, *[chunk async for chunk in self._sent(len(first))]])
+
+    def _check_size(self, size: int) -> None:
+        if size > self.limit_bytes:
+            raise TooLargeError(self.limit_bytes)
 
     async def _received(self) -> tuple[bytes, bool]:
         """Return the next chunk, and whether it is the last one."""
@@ -94,7 +105,7 @@ class RawBody:
         if self._content is None:
             self.limit_bytes = min(self.limit_bytes, limit_bytes)
             try:
-                self._content = await within(_BODY_SECONDS, _joined(self.chunks()))
+                self._content = await within(_BODY_SECONDS, self._whole())
             except TimeoutError:
                 raise RequestTimeoutError(_BODY_SECONDS) from None
         return self._content
@@ -106,10 +117,6 @@ class RawBody:
     async def items(self, *, mend: bool = False) -> Any:
         """Return the whole body as exact JSON; an item of an array that cannot be read is an `Unreadable` in its place."""
         return load_items(await self.bytes(), mend=mend)
-
-
-async def _joined(chunks: AsyncIterator[bytes]) -> bytes:
-    return b"".join([chunk async for chunk in chunks])
 
 
 async def read_body(operation: Operation, request: Request) -> Any:

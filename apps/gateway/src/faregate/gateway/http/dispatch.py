@@ -86,9 +86,11 @@ class Dispatcher:
 
     async def _serve(self, operation: Operation, method: Method, controller: Controller, request: Request) -> Response:
         principal = await self._principal(operation, request)
+        if not self._replica.is_used:
+            return await self._answered(operation, method, controller, request, principal)
         async with self._replica.scope(operation, principal) as scope:
             response = await self._answered(operation, method, controller, request, principal)
-        if scope is not None and scope.lag_seconds is not None:
+        if scope.lag_seconds is not None:
             response.headers[LAG_HEADER] = str(scope.lag_seconds)
         return response
 

@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -16,10 +14,10 @@ from limits.storage import storage_from_string
 
 from faregate.core.clock import Deadline, IClock
 from faregate.core.db.schema import SCHEMA
-from faregate.core.errors import MissingExtraError
 from faregate.core.logging import get_logger
 from faregate.core.settings import Settings
 from faregate.gateway.http.operation import Operation
+from faregate.gateway.http.redis_clients import REDIS_TIMEOUT_SECONDS, RedisClients
 from faregate.gateway.security.auth import Principal, Role
 from faregate.wire.errors import RateLimitedError
 
@@ -28,7 +26,6 @@ __all__ = ["LimitRules", "RateLimiter", "limit_rules"]
 log = get_logger(__name__)
 
 _MEMORY = "async+memory://"
-_REDIS_TIMEOUT_SECONDS = 0.25
 _AWAY_SECONDS = 1.0
 """How long Redis is not used after a failure, because every request would wait for its timeout."""
 
@@ -75,14 +72,14 @@ class RateLimiter:
     """
 
     def __init__(
-        self, rules: LimitRules, clock: IClock, redis_url: str | None = None, *, namespace: str = SCHEMA
+        self, rules: LimitRules, clock: IClock, redis: RedisClients | None = None, *, namespace: str = SCHEMA
     ) -> None:
         """`namespace`: separates the counters of tenants that share a Redis."""
         self._rules = rules
         self._prefix = "" if namespace == SCHEMA else f"{namespace}:"
         self._clock = clock
         self._local = SlidingWindowCounterRateLimiter(storage_from_string(_MEMORY))
-        self._shared = _shared(redis_url)
+        self._shared = SlidingWindowCounterRateLimiter(redis.limits) if redis is not None else None
         self._away = Deadline(0)
         self._busy: Counter[str] = Counter()
         self.refused = 0
@@ -113,11 +110,6 @@ class RateLimiter:
             RateLimitedError: there were too many, as when somebody guesses keys.
         """
         await self._count(f"refused:{address}", self._rules.refused, reading=False)
-
-    async def close(self) -> None:
-        """Close the connection to Redis."""
-        if self._shared is not None:
-            await self._shared.storage.bridge.storage.aclose()
 
     @contextmanager
     def slot(self, operation: Operation) -> Generator[None]:
@@ -166,7 +158,7 @@ class RateLimiter:
         if self._shared is not None:
             if self._away.passed:
                 try:
-                    async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
+                    async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                         return await _hit(self._shared, item, name, calls)
                 except Exception as error:  # noqa: BLE001  the client may raise anything if Redis sends invalid answers
                     self._leave(error)
@@ -194,23 +186,3 @@ async def _hit(limiter: Any, item: RateLimitItem, name: str, calls: int) -> tupl
     allowed = await limiter.hit(item, name, cost=calls)
     stats = await limiter.get_window_stats(item, name)
     return allowed, stats.reset_time, stats.remaining
-
-
-def _shared(redis_url: str | None) -> Any:
-    if redis_url is None:
-        return None
-    if find_spec("redis") is None:
-        raise MissingExtraError("FAREGATE_REDIS_URL", "redis")
-    storage = storage_from_string(f"async+{_with_port(redis_url)}", implementation="redispy", wrap_exceptions=True)
-    return SlidingWindowCounterRateLimiter(storage)
-
-
-def _with_port(url: str) -> str:
-    """Return a URL of Redis with its port; the rate limit library does not know the default port."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix" or parts.port is not None:
-        return url
-    return parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:{_REDIS_PORT}").geturl()
-
-
-_REDIS_PORT = 6379

@@ -32,18 +32,18 @@ class ReplicaReads:
 
     A call that writes reads from the primary. People who read their own data, and callers who have written lately, are answered
     with everything that was committed before.
+
+    Attributes:
+        is_used: whether there is a replica; without one, no request needs a scope.
     """
 
     def __init__(self, database: Database, marks: WriteMarks) -> None:
-        self._has_replica = database.replica is not None
+        self.is_used = database.replica is not None
         self._marks = marks
 
     @asynccontextmanager
-    async def scope(self, operation: Operation, principal: Principal) -> AsyncGenerator[ReadScope | None]:
-        """Enter the scope of a request, and note afterwards that the caller has written; None if there is no replica."""
-        if not self._has_replica:
-            yield None
-            return
+    async def scope(self, operation: Operation, principal: Principal) -> AsyncGenerator[ReadScope]:
+        """Enter the scope of a request, and note afterwards that the caller has written; for deployments with a replica."""
         reads = only_reads(operation)
         scope = ReadScope(on_primary=not reads)
         if reads and not _is_customer(principal):
@@ -57,5 +57,5 @@ class ReplicaReads:
 
     async def note(self, principal: Principal) -> None:
         """Record that the caller has written."""
-        if self._has_replica:
+        if self.is_used:
             await self._marks.note(principal.id)

@@ -17,6 +17,7 @@ from faregate.core.clock import Deadline
 from faregate.core.db.database import Database
 from faregate.core.logging import get_logger
 from faregate.gateway.http.envelope import json_bytes_response
+from faregate.gateway.http.redis_clients import RedisClients
 
 if TYPE_CHECKING:
     from cashews import Cache
@@ -27,7 +28,6 @@ log = get_logger(__name__)
 
 _KEPT_SECONDS = 10.0
 _AWAY_SECONDS = 5.0
-_REDIS_TIMEOUT_SECONDS = 0.25
 _OK = 200
 _LARGEST_BYTES = 64 * 1024
 """The largest answer that is kept. The number of kept answers is a setting; together they bound the memory."""
@@ -40,10 +40,10 @@ class ResponseCache:
     cache off, in Redis too.
     """
 
-    def __init__(self, database: Database, size: int, redis_url: str | None = None) -> None:
+    def __init__(self, database: Database, size: int, redis: RedisClients | None = None) -> None:
         self._database = database
         self._size = size
-        self._redis_url = redis_url
+        self._redis = redis
         self._store: Cache | None = None
         self._away = Deadline(0)
         self._running: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -70,7 +70,7 @@ class ResponseCache:
             return response
 
     async def close(self) -> None:
-        """Close the connection to Redis."""
+        """Forget the answers in this process."""
         if self._store is not None:
             await self._store.close()
             self._store = None
@@ -103,14 +103,11 @@ class ResponseCache:
 
     @property
     def _cache(self) -> "Cache":
+        if self._redis is not None:
+            return self._redis.answers
         if self._store is None:
             from cashews import Cache  # slow to import, and needed only if answers are kept
 
             self._store = Cache()
-            if self._redis_url is None:
-                self._store.setup("mem://", size=self._size, check_interval=0, pickle_type="null")
-            else:
-                self._store.setup(
-                    self._redis_url, suppress=False, socket_timeout=_REDIS_TIMEOUT_SECONDS, pickle_type="null"
-                )
+            self._store.setup("mem://", size=self._size, check_interval=0, pickle_type="null")
         return self._store

@@ -12,6 +12,7 @@ from faregate.core.clock import Deadline
 from faregate.core.db.schema import SCHEMA
 from faregate.core.logging import get_logger
 from faregate.core.runtime.bounded_memory import BoundedCache
+from faregate.gateway.http.redis_clients import RedisClients
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -23,7 +24,6 @@ log = get_logger(__name__)
 _PREFIX = "faregate:wrote:"
 _BEGUN = "faregate:wrote-begun"
 _UNSURE = "faregate:wrote-unsure"
-_REDIS_TIMEOUT_SECONDS = 0.25
 _AWAY_SECONDS = 1.0
 _CALLERS = 10_000
 _CALLERS_BYTES = 4 * 1024 * 1024
@@ -35,20 +35,19 @@ class WriteMarks:
     `namespace` separates the callers of tenants that share a Redis.
     """
 
-    def __init__(self, lag_seconds: float, redis_url: str | None = None, *, namespace: str = SCHEMA) -> None:
+    def __init__(self, lag_seconds: float, redis: RedisClients | None = None, *, namespace: str = SCHEMA) -> None:
         self._prefix = _PREFIX if namespace == SCHEMA else f"{_PREFIX}{namespace}:"
         self._lag_seconds = lag_seconds
         self._kept_seconds = 2 * math.ceil(lag_seconds) + 1
-        self._redis_url = redis_url if lag_seconds > 0 else None
+        self._clients = redis if lag_seconds > 0 else None
         self._marked: BoundedCache[str, Deadline] = BoundedCache(limit_bytes=_CALLERS_BYTES, entries=_CALLERS)
         self._missing = False
         self._away = Deadline(0)
-        self._client: Redis | None = None
 
     async def note(self, caller: str) -> None:
         """Record that `caller` has written; one mark serves for `lag_seconds` of writes."""
         marked = self._marked.get(caller)
-        if self._redis_url is None or (marked is not None and not marked.passed):
+        if self._clients is None or (marked is not None and not marked.passed):
             return
         if not self._away.passed:
             self._missing = True
@@ -64,7 +63,7 @@ class WriteMarks:
 
     async def wrote_lately(self, caller: str) -> bool:
         """Return whether `caller` has, or may have, written within the last `lag_seconds`."""
-        if self._redis_url is None or not self._away.passed:
+        if self._clients is None or not self._away.passed:
             return True
         try:
             await self._restored()
@@ -75,12 +74,6 @@ class WriteMarks:
             self._leave()
             return True
         return mark is not None or unsure is not None or begun is None
-
-    async def close(self) -> None:
-        """Close the connections to Redis."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
 
     async def _restored(self) -> None:
         """Make everybody a caller who may have written, if this process could not record somebody."""
@@ -99,14 +92,8 @@ class WriteMarks:
 
     @property
     def _redis(self) -> "Redis":
-        if self._client is None:
-            from redis.asyncio import Redis  # of the extra
-
-            assert self._redis_url is not None  # noqa: S101  the callers have checked
-            self._client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-                self._redis_url, socket_timeout=_REDIS_TIMEOUT_SECONDS, socket_connect_timeout=_REDIS_TIMEOUT_SECONDS
-            )
-        return self._client
+        assert self._clients is not None  # noqa: S101  the callers have checked
+        return self._clients.marks
 
     def _name(self, caller: str) -> str:
         return self._prefix + sha256(caller.encode()).hexdigest()

@@ -66,7 +66,10 @@ class GatewayMetrics:
         self._missing = self._own(self._counter("faregate_shortfall_credits", "Credits that nothing covered"))
         self._payments = self._counter("faregate_payment_events", "Events of payments received", "receipt")
         self._lookups = self._counter(
-            "faregate_cache_lookups", "Questions that memory answered (hit) or the database (miss)", "cache", "result"
+            "faregate_cache_lookups",
+            "Questions that memory or the columnar copy answered (hit), or the database (miss)",
+            "cache",
+            "result",
         )
         self._of_route = lru_cache(maxsize=None)(self._find_of_route)
         self._registry.register(_Limits(limiter))

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from faregate.core.messaging.wake_ups import WakeUps
 from faregate.core.settings import Settings
 from faregate.core.tenants.values import Tenant
 from faregate.credit.services.ledger_session import TOP_UP_QUEUE
 from faregate.host.tenancy.container import tenant_container
+from faregate.host.tenancy.engines import SharedEngines
 from faregate.wire.queues import PUBLIC_QUEUES, SETTLE_MULTIMODEL_QUEUE, SETTLE_QUEUE
 from faregate.worker.consumer import Consumer
 from faregate.worker.container import WorkerContainer
@@ -34,20 +34,20 @@ async def run_tenants_worker(
     """
     deployment = WorkerContainer(settings=settings)
     deployment.check_dependencies()
-    wake_ups = WakeUps(deployment.database())
-    holding = Holding(lambda tenant: _made(deployment, tenant, wake_ups))
+    engines = SharedEngines(deployment)
+    holding = Holding(lambda tenant: _made(deployment, tenant, engines))
     probing = Probing(deployment.database(), _QUEUES, _SETTLING)
     worker = TenantsWorker(
         deployment.tenants(),
         holding,
         probing,
-        wake_ups,
+        engines.wake_ups,
         width=max(1, settings.db_pool_size // 2),
         streams=settings.broker_url is not None,
     )
     async with AsyncExitStack() as opened:
         await opened.enter_async_context(deployment.engines())
-        opened.push_async_callback(wake_ups.close)
+        opened.push_async_callback(engines.close)
         if on_ready is not None:
             on_ready(_QUEUES)
         async with asyncio.TaskGroup() as tasks:
@@ -55,8 +55,8 @@ async def run_tenants_worker(
             tasks.create_task(worker.run(stop))
 
 
-async def _made(deployment: WorkerContainer, tenant: Tenant, wake_ups: WakeUps) -> TenantWorker:
-    container = tenant_container(WorkerContainer, deployment, tenant, wake_ups)
+async def _made(deployment: WorkerContainer, tenant: Tenant, shared: SharedEngines) -> TenantWorker:
+    container = tenant_container(WorkerContainer, deployment, tenant, shared)
     engines = AsyncExitStack()
     await engines.enter_async_context(container.engines())
     in_table = [each for each in container.consumers() if each.takes_from(container.outbox())]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.bi import sql
 from faregate.analytics.bi.passwords import scram_verifier
-from faregate.analytics.bi.values import BiView
+from faregate.analytics.bi.values import BiView, DroppedRoles
 from faregate.analytics.bi.views_sql import BI_VIEWS
 from faregate.core.db.database import Database, sqlstate
 from faregate.core.errors import ConfigurationError, InvalidError, NotFoundError
@@ -79,6 +79,35 @@ class BiService:
                 await self._do(session, sql.drop_schema(self.schema))
         except DBAPIError as error:
             raise self._told(error) from error
+
+    async def drop_with_roles(self) -> DroppedRoles:
+        """Drop the views and the roles that `grant_role` has made for them alone. Safe to repeat.
+
+        A role stays if it reads other views or owns something, in any database of the server, if it is a member of another role,
+        or if the role of this process may not drop it.
+
+        Raises:
+            ConfigurationError: as `drop`.
+        """
+        async with self._database.transaction(read_only=True) as session:
+            found = await self._database.rows(session, sql.ROLES_OF, schema=self.schema)
+        await self.drop()
+        dropped = {row.role: not row.is_member and await self._drop_role(row.role, row.database) for row in found}
+        return DroppedRoles(
+            [role for role, gone in dropped.items() if gone], [role for role, gone in dropped.items() if not gone]
+        )
+
+    async def _drop_role(self, role: str, database: str) -> bool:
+        """Drop a role and return True, or leave it as it is."""
+        try:
+            async with self._database.transaction() as session:
+                for statement in sql.drop_role_statements(role, database):
+                    await self._do(session, statement)
+        except DBAPIError as error:
+            if sqlstate(error) not in {_IN_USE, _NO_RIGHT}:
+                raise
+            return False
+        return True
 
     async def role_sql(
         self, role: str, *, password: str | None, timeout_seconds: int = ROLE_TIMEOUT_SECONDS

@@ -8,10 +8,12 @@ from faregate.analytics.bi.values import BiView
 __all__ = [
     "BI_FIND",
     "BI_OBJECTS",
+    "ROLES_OF",
     "ROLE_FIND",
     "comment_statements",
     "create_schema",
     "create_view",
+    "drop_role_statements",
     "drop_schema",
     "identifier",
     "literal",
@@ -32,6 +34,17 @@ select current_database() as database, r.rolname is not null as is_there, coales
 from (values (cast(:role as text))) as wanted (name) left join pg_roles r on r.rolname = wanted.name
 """
 """Always one row."""
+
+ROLES_OF = """
+select r.rolname as role, current_database() as database,
+  exists (select 1 from pg_auth_members m where m.member = r.oid) as is_member
+from pg_roles r
+where not (r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolreplication)
+  and exists (select 1 from pg_db_role_setting s where s.setrole = r.oid and s.setdatabase = 0
+    and s.setconfig @> array['search_path=' || quote_ident(cast(:schema as text))])
+order by r.rolname
+"""
+"""The roles whose search path is the schema of the views, as `role_statements` sets it."""
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -91,3 +104,9 @@ def role_statements(
         f"grant select on all tables in schema {views} to {name}",
         f"alter default privileges in schema {views} grant select on tables to {name}",
     ]
+
+
+def drop_role_statements(role: str, database: str) -> list[str]:
+    """Return the statements that drop a role; they fail if anything is its own or may be read by it."""
+    name = identifier(role)
+    return [f"revoke connect on database {identifier(database)} from {name}", f"drop role {name}"]

@@ -1,10 +1,10 @@
-"""View and column of the schema for business intelligence tools."""
+"""View, column and roles of the schema for business intelligence tools."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["BiColumn", "BiView", "ColumnType"]
+__all__ = ["BiColumn", "BiView", "ColumnType", "DroppedRoles"]
 
 ColumnType = Literal["bigint", "boolean", "integer", "numeric", "text", "timestamptz", "uuid"]
 """Types that every tool reads: no JSON, no arrays; moments have a time zone."""
@@ -38,3 +38,11 @@ class BiView:
     comment: str
     columns: Sequence[BiColumn]
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedRoles:
+    """What became of the roles that read the views: those that have other uses are kept."""
+
+    dropped: Sequence[str]
+    kept: Sequence[str]

@@ -11,19 +11,30 @@ __all__ = ["COLUMNS", "CopiedColumn", "copied_sql"]
 
 @dataclass(frozen=True, slots=True)
 class CopiedColumn:
-    """A column of the copy: its expression over `usage_event e`, and its type in DuckDB."""
+    """A column of the copy: its expression over `usage_event e`, its type in DuckDB, and whether each fact has a value."""
 
     name: str
     expression: str
     type: str
+    required: bool = False
+
+    @property
+    def is_for_totals(self) -> bool:
+        """Whether totals, latencies or numbers of users are made of it."""
+        return self.type != "VARCHAR" and self.name not in {"time_us", "organization_id"}
+
+
+_REQUIRED = frozenset(
+    ("sign", "subject_id", "service", "requests", "calls", "input_tokens", "output_tokens", "credits", "charged")
+)
 
 
 def _same(name: str, kind: str) -> CopiedColumn:
-    return CopiedColumn(name, f"e.{name}", kind)
+    return CopiedColumn(name, f"e.{name}", kind, name in _REQUIRED)
 
 
 COLUMNS = (
-    CopiedColumn("time_us", "(extract(epoch from e.time) * 1000000)::bigint", "BIGINT"),
+    CopiedColumn("time_us", "(extract(epoch from e.time) * 1000000)::bigint", "BIGINT", required=True),
     _same("sign", "SMALLINT"),
     _same("subject_id", "BIGINT"),
     _same("organization_id", "BIGINT"),

@@ -1,26 +1,22 @@
-"""Job that copies the facts of ended transactions to files.
+"""Job that copies the facts of ended transactions.
 
 The rule is that of the sums: the state holds a snapshot of the database, a run copies the facts that were not visible in it and
 are now, and registers the files and moves the state on in one transaction. A file that is not registered is never read.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.columnar.duckdb_setup import NEEDS_DUCKDB, duckdb_installed
-from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.interfaces import ICopyPlace, ICopyStore, IRows, RowsFormat
 from faregate.analytics.columnar.merging import due_for_merge
 from faregate.analytics.columnar.registry import CopyState, Registry
 from faregate.analytics.columnar.sql import COPY
 from faregate.analytics.columnar.values import CopiedFile, CopyStatus
-from faregate.analytics.columnar.writer import FileWriter, RowsFile
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Month
 from faregate.core.errors import ConfigurationError, MissingExtraError
@@ -33,14 +29,12 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CopyLimits:
-    """When files are begun, how large they become and what writing them may take.
+    """When files are begun, and how large they become.
 
-    A file is begun when `fewest_facts` wait, or the copy is older than `longest_seconds`; `rows_bytes` of CSV become one file.
+    A file is begun when `fewest_facts` wait, or the copy is older than `longest_seconds`; `rows_bytes` of rows become one file.
     Replaced files stay `kept_seconds` for readers of older snapshots.
     """
 
-    memory_mb: int = 512
-    threads: int = 2
     fewest_facts: int = 5000
     longest_seconds: float = 900
     rows_bytes: int = 64 * 1024 * 1024
@@ -59,34 +53,34 @@ class ColumnarCopier:
     """Copies facts to the files. Safe to run in any process, any number of times, also concurrently.
 
     Args:
-        directory: None if the settings name no place for the copy.
+        place: None if the settings name none for the copy.
     """
 
-    def __init__(self, database: Database, registry: Registry, directory: Path | None, limits: CopyLimits) -> None:
+    def __init__(self, database: Database, registry: Registry, place: ICopyPlace | None, limits: CopyLimits) -> None:
         self._database = database
         self._registry = registry
-        self._directory = directory
+        self._place = place
         self._limits = limits
 
     @property
     def configured(self) -> bool:
-        """Whether the settings name a folder, and the extra is installed."""
-        return self._directory is not None and duckdb_installed()
+        """Whether the settings name a place, and the extra for it is installed."""
+        return self._place is not None and self._place.installed
 
     def check(self) -> None:
-        """Check that the settings name a folder, and that the extra is installed.
+        """Check that the settings name a place, and that the extra for it is installed.
 
         Raises:
-            ConfigurationError: FAREGATE_COLUMNAR_DIR is not set.
-            MissingExtraError: duckdb is not installed.
+            ConfigurationError: neither FAREGATE_COLUMNAR_DIR nor FAREGATE_CLICKHOUSE_URL is set.
+            MissingExtraError: the extra is not installed.
         """
-        if self._directory is None:
+        if self._place is None:
             raise ConfigurationError(
-                "FAREGATE_COLUMNAR_DIR is not set; set it to a folder, e.g. /var/lib/faregate/columnar, for the worker "
-                "and for gateways"
+                "neither FAREGATE_COLUMNAR_DIR nor FAREGATE_CLICKHOUSE_URL is set; set one of them for the worker and for "
+                "gateways: a folder, e.g. /var/lib/faregate/columnar, or the URL of ClickHouse"
             )
-        if not duckdb_installed():
-            raise MissingExtraError(NEEDS_DUCKDB, "columnar")
+        if not self._place.installed:
+            raise MissingExtraError(*self._place.needs)
 
     async def status(self) -> CopyStatus:
         """Return how far the copy reaches."""
@@ -96,8 +90,8 @@ class ColumnarCopier:
             months = await self._registry.months(session)
             waiting = sum((await self._registry.waiting(session, state)).values())
         sizes, facts = sum(file.bytes for file in live), sum(file.facts for file in live)
-        folder = str(StoreFolder(self._directory, state.store).path) if self._directory is not None else ""
-        return CopyStatus(folder, len(months), len(live), sizes, facts, waiting, state.copied_at)
+        place = self._place.name(state.store) if self._place is not None else ""
+        return CopyStatus(place, len(months), len(live), sizes, facts, waiting, state.copied_at)
 
     async def run(self, *, at_once: bool = False) -> int:
         """Copy the facts of all ended transactions, merge small files and remove old ones; return how many facts were copied.
@@ -117,7 +111,7 @@ class ColumnarCopier:
 
     async def _step(self, session: AsyncSession, *, limits: CopyLimits) -> Copied:
         """Do one thing that is due, in one transaction."""
-        if self._directory is None or not await self._registry.lock(session):
+        if self._place is None or not await self._registry.lock(session):
             return Copied(0, more=False)
         state = await self._registry.state(session, longest_seconds=limits.longest_seconds)
         if not state.own:
@@ -126,9 +120,8 @@ class ColumnarCopier:
             return Copied(0, more=True)
         if not state.adopted:
             return Copied(0, more=False)  # the facts have transaction numbers of another server until the sums have run
-        folder = StoreFolder(self._directory, state.store)
-        with FileWriter(folder, memory_mb=limits.memory_mb, threads=limits.threads) as writer:
-            work = _Step(self._database, self._registry, limits, folder, writer)
+        async with self._place.open(state.store) as store:
+            work = _Step(self._database, self._registry, limits, store, self._place.rows_format)
             return await work.take(session, state)
 
 
@@ -136,13 +129,18 @@ class _Step:
     """One step of a run, in the transaction that holds the lock."""
 
     def __init__(
-        self, database: Database, registry: Registry, limits: CopyLimits, folder: StoreFolder, writer: FileWriter
+        self,
+        database: Database,
+        registry: Registry,
+        limits: CopyLimits,
+        store: ICopyStore,
+        rows_format: RowsFormat,
     ) -> None:
         self._database = database
         self._registry = registry
         self._limits = limits
-        self._folder = folder
-        self._writer = writer
+        self._store = store
+        self._rows_format: RowsFormat = rows_format
 
     async def take(self, session: AsyncSession, state: CopyState) -> Copied:
         """Remove what is over, then copy what waits, or merge files."""
@@ -159,14 +157,14 @@ class _Step:
 
     async def _tidied(self, session: AsyncSession) -> list[CopiedFile]:
         """Remove files that no reader needs, and those that a killed run has left; return the files in use."""
-        await asyncio.to_thread(self._folder.make)
+        await self._store.make()
         live, replaced, over = await self._registry.files(session, kept_seconds=self._limits.kept_seconds)
-        await asyncio.to_thread(self._folder.remove, over)
+        await self._store.remove(over)
         await self._registry.forget(session, over)
         known = {file.file_id for file in live} | replaced - over
-        left = await asyncio.to_thread(self._folder.clean, known)
+        left = await self._store.clean(known)
         if left:
-            log.info("unfinished_files_removed", files=len(left))
+            log.info("unfinished_files_removed", files=left)
         return live
 
     async def _kept_months(
@@ -174,8 +172,8 @@ class _Step:
     ) -> set[date]:
         """Return the months that are copied, and forget those whose partition or files are gone."""
         months = await self._registry.months(session)
-        here = [await asyncio.to_thread(self._folder.present, [file.file_id], [file.bytes]) for file in live]
-        broken = {file.month for file, present in zip(live, here, strict=True) if not present}
+        missing = await self._store.broken(live)
+        broken = {file.month for file in live if file.file_id in missing}
         gone = {month for month, oid in months.items() if attached.get(month) != oid or month in broken}
         await self._registry.drop_months(session, gone)
         return set(months) - gone
@@ -204,7 +202,7 @@ class _Step:
         files = due_for_merge(live)
         if not files:
             return Copied(0, more=False)
-        merged = await asyncio.to_thread(self._writer.merge, files)
+        merged = await self._store.merge(files)
         await self._registry.replace(session, files)
         await self._registry.add(session, [merged])
         log.info("columnar_files_merged", month=str(merged.month), files=len(files), facts=merged.facts)
@@ -215,29 +213,30 @@ class _Step:
         span = Month(month.year, month.month)
         statement = self._database.sql.statement(COPY)
         given = {"start": span.start, "end": span.end, **snapshots}
-        rows = _Rows(self._folder, self._writer, month, self._limits.rows_bytes)
+        rows = _Rows(self._store, month, self._limits.rows_bytes)
         driver = await self._database.driver(session)
         arguments = [given[name] for name in statement.names]
-        await driver.copy_from_query(statement.driver_sql, *arguments, output=rows.take, format="csv", timeout=None)
+        await driver.copy_from_query(
+            statement.driver_sql, *arguments, output=rows.take, format=self._rows_format, timeout=None
+        )
         return await rows.end()
 
 
 class _Rows:
     """Rows of one month, as they come; each `limit` bytes of them become a file."""
 
-    def __init__(self, folder: StoreFolder, writer: FileWriter, month: date, limit: int) -> None:
-        self._folder = folder
-        self._writer = writer
+    def __init__(self, store: ICopyStore, month: date, limit: int) -> None:
+        self._store = store
         self._month = month
         self._limit = limit
-        self._rows: RowsFile | None = None
+        self._rows: IRows | None = None
         self._files: list[CopiedFile] = []
 
     async def take(self, data: bytes) -> None:
         """Add whole rows; the server waits meanwhile."""
         if self._rows is None:
-            self._rows = await asyncio.to_thread(RowsFile, self._folder, self._month)
-        self._rows.add(data)
+            self._rows = self._store.begin(self._month)
+        await self._rows.add(data)
         if self._rows.size >= self._limit:
             await self._write()
 
@@ -248,7 +247,6 @@ class _Rows:
 
     async def _write(self) -> None:
         rows, self._rows = self._rows, None
-        if rows is not None:
-            await asyncio.to_thread(rows.close)
-            if rows.size:
-                self._files.append(await asyncio.to_thread(self._writer.write, rows))
+        file = await rows.end() if rows is not None else None
+        if file is not None:
+            self._files.append(file)

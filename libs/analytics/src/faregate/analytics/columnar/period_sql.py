@@ -8,21 +8,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
+from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.values import micros
 
 __all__ = ["period_position"]
 
 
-def period_position(periods: Sequence[datetime], column: str) -> str:
+def period_position(periods: Sequence[datetime], column: str, dialect: ColumnDialect) -> str:
     """Return the position (from 0) of the period that contains `column`, among the starts `periods` (ascending, not empty).
 
     What lies before the first start counts as in the first period.
     """
     starts = [micros(period) for period in periods]
     runs = _runs(starts)
-    last = _position(starts, runs[-1], column)
+    last = _position(starts, runs[-1], column, dialect)
     arms = [
-        f"when {column} < {starts[after]} then {_position(starts, run, column)}" for run, (after, _) in pairwise(runs)
+        f"when {column} < {starts[after]} then {_position(starts, run, column, dialect)}"
+        for run, (after, _) in pairwise(runs)
     ]
     return f"(case {' '.join(arms)} else {last} end)" if arms else f"({last})"
 
@@ -41,9 +43,9 @@ def _runs(starts: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _position(starts: Sequence[int], run: tuple[int, int], column: str) -> str:
+def _position(starts: Sequence[int], run: tuple[int, int], column: str, dialect: ColumnDialect) -> str:
     first, count = run
     if count == 1:
         return str(first)
     length = starts[first + 1] - starts[first]
-    return f"{first} + ({column} - {starts[first]}) // {length}"
+    return f"{first} + {dialect.quotient(f'{column} - {starts[first]}', length)}"

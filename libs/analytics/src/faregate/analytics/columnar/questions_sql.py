@@ -1,7 +1,7 @@
 """SQL of questions over the columnar copy. Pure.
 
 The rows are those of the table of facts, and so are the sums: `conditions_sql` says the same to PostgreSQL. Numbers and names
-that come from outside are parameters (`$name`).
+that come from outside are parameters. What is written here, DuckDB and ClickHouse understand alike.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faregate.analytics.columnar.columns import COLUMNS
+from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.values import micros
 from faregate.analytics.facts.conditions_sql import DIMENSIONS, MEASURES, UNPRICED
 from faregate.analytics.question.filters import Question
@@ -41,7 +42,7 @@ class FactCondition:
     filtered: bool
 
 
-def condition_of(question: Question, people: Mapping[str, int]) -> FactCondition:
+def condition_of(question: Question, people: Mapping[str, int], dialect: ColumnDialect) -> FactCondition:
     """Return the condition of a question; `people` are the subject numbers of the user and the organisation, by filter."""
     filters, span = question.filters, question.range
     given = filters.given
@@ -49,11 +50,11 @@ def condition_of(question: Question, people: Mapping[str, int]) -> FactCondition
     values: dict[str, Any] = {}
     for name in _EQUAL.keys() & given.keys():
         values[name] = given[name].upper() if name == "country" else given[name]
-        parts.append(f"e.{_EQUAL[name]} = ${name}")
+        parts.append(f"e.{_EQUAL[name]} = {dialect.parameter(name)}")
     for name in filters.spelled.keys() & set(_SPELLED):
         names = {f"{name}_{number}": spelling for number, spelling in enumerate(filters.spelled[name])}
         values |= names
-        parts.append(f"e.{name} in ({', '.join(f'${each}' for each in names)})")
+        parts.append(f"e.{name} in ({', '.join(map(dialect.parameter, names))})")
     parts += [f"e.{column} = {number}" for column, number in people.items()]
     if filters.status is not None:
         parts.append(_WORDS.get(filters.status) or f"e.status = {int(filters.status)}")
@@ -61,7 +62,7 @@ def condition_of(question: Question, people: Mapping[str, int]) -> FactCondition
 
 
 def tail_sql() -> str:
-    """Return the rows of `$tail`, the JSON of facts that are not in the files."""
+    """Return the rows of `$tail`, the JSON of facts that are not in the files, for DuckDB."""
     return f"select unnest(from_json($tail, '[{{{_TAIL_TYPES}}}]'), recursive := true)"
 
 

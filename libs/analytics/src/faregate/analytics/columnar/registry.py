@@ -52,6 +52,7 @@ class View:
     copied: bool
     file_ids: tuple[UUID, ...]
     sizes: tuple[int, ...]
+    facts: int
 
 
 class Registry:
@@ -151,7 +152,13 @@ class Registry:
         (row,) = await self._database.rows(session, sql.VIEW, parent=self._parent, start=start, end=end)
         file_ids = tuple(UUID(str(file_id)) for file_id in row.file_ids or ())
         return View(
-            UUID(str(row.store)), row.from_tx, tuple(row.open_txs), row.copied, file_ids, tuple(row.sizes or ())
+            UUID(str(row.store)),
+            row.from_tx,
+            tuple(row.open_txs),
+            row.copied,
+            file_ids,
+            tuple(row.sizes or ()),
+            row.facts,
         )
 
     @property

@@ -1,7 +1,9 @@
 """Repository of raw facts that reads the columnar copy where it can."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +21,9 @@ from faregate.analytics.values import Measures
 from faregate.core.db.database import Database
 
 __all__ = ["ColumnarRepository"]
+
+_COPY = "columnar_copy"
+"""How metrics call the copy: a hit is an answer of the copy, a miss one of the table."""
 
 
 class ColumnarRepository(RawRepository):
@@ -48,7 +53,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit, rest: Rest | None = None
     ) -> dict[datetime, Measures]:
         periods = periods_of(question.range, unit)
-        position = period_position(periods, "e.time_us")
+        position = self._position(periods)
         asked = sql.series_sql("facts", position, (), models=about_models(question.filters))
         rows = await self._answer(session, question, asked, rest)
         if rows is None:
@@ -59,7 +64,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, by: Sequence[str], unit: Unit, rest: Rest | None = None
     ) -> dict[Group, dict[datetime, Measures]]:
         periods = periods_of(question.range, unit)
-        position = period_position(periods, "e.time_us")
+        position = self._position(periods)
         asked = sql.series_sql("facts", position, by, models=about_models(question.filters, *by))
         rows = await self._answer(session, question, asked, rest)
         if rows is None:
@@ -71,9 +76,10 @@ class ColumnarRepository(RawRepository):
 
     async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
         models = about_models(question.filters)
-        sums = await self._answer(session, question, sql.measures_sql("facts", (), models=models))
-        latencies = sums and await self._answer(session, question, sql.latencies_sql("facts", models=models))
-        users = sums and await self._answer(session, question, sql.active_counts_sql("facts", "0"))
+        ask = partial(self._answer, session, question, totals_only=True)
+        sums = await ask(sql.measures_sql("facts", (), models=models))
+        latencies = sums and await ask(sql.latencies_sql("facts", models=models))
+        users = sums and await ask(sql.active_counts_sql("facts", "0"))
         if not sums or latencies is None or users is None:
             return await super().overview(session, question)
         return measures_of(sums[0], 0), {row[0]: int(row[1]) for row in latencies}, sum(int(row[1]) for row in users)
@@ -82,7 +88,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit
     ) -> dict[datetime, tuple[Measures, int]]:
         periods = periods_of(question.range, unit)
-        position = period_position(periods, "e.time_us")
+        position = self._position(periods)
         asked = sql.points_sql("facts", position, models=about_models(question.filters))
         rows = await self._answer(session, question, asked)
         if rows is None:
@@ -110,7 +116,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit | None = None, rest: Rest | None = None
     ) -> dict[datetime | None, dict[int, int]]:
         periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
-        position = period_position(periods, "e.time_us") if periods else "0"
+        position = self._position(periods) if periods else "0"
         rows = await self._answer(session, question, sql.active_sql("facts", position), rest)
         if rows is None:
             return await super().active(session, question, unit, rest)
@@ -124,20 +130,32 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, unit: Unit | None = None
     ) -> dict[datetime | None, int]:
         periods: Sequence[datetime] = periods_of(question.range, unit) if unit else ()
-        position = period_position(periods, "e.time_us") if periods else "0"
+        position = self._position(periods) if periods else "0"
         rows = await self._answer(session, question, sql.active_counts_sql("facts", position))
         if rows is None:
             return await super().active_counts(session, question, unit)
         return {periods[int(place)] if periods else None: int(users) for place, users in rows}
 
+    def _position(self, periods: Sequence[datetime]) -> str:
+        return period_position(periods, "e.time_us", self._source.dialect)
+
     async def _answer(
-        self, session: AsyncSession, question: Question, asked: str, rest: Rest | None = None
+        self,
+        session: AsyncSession,
+        question: Question,
+        asked: str,
+        rest: Rest | None = None,
+        *,
+        totals_only: bool = False,
     ) -> Sequence[tuple[Any, ...]] | None:
         """Return the rows of a question from the copy; None if the table has to answer."""
         if rest is not None:
             return None
         selected = await self._source.select(session, question)
-        if selected is None:
-            return None
-        await self._archived.note(session, question, None)
-        return await self._source.rows(selected, asked)
+        if selected is not None:
+            selected = replace(selected, totals_only=totals_only)
+        found = await self._source.rows(selected, asked) if selected is not None else None
+        self._database.cache_metrics.count(_COPY, hit=found is not None)
+        if found is not None:
+            await self._archived.note(session, question, None)
+        return found

@@ -1,14 +1,12 @@
 """Source of facts for questions: files and tail of one snapshot."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.analytics.columnar.engine import DuckDbEngine, Selected
-from faregate.analytics.columnar.folder import StoreFolder
+from faregate.analytics.columnar.dialect import ColumnDialect
+from faregate.analytics.columnar.interfaces import IColumnEngine, Selected
 from faregate.analytics.columnar.questions_sql import condition_of
 from faregate.analytics.columnar.registry import Registry, View
 from faregate.analytics.columnar.sql import TAIL
@@ -40,8 +38,7 @@ class ColumnarSource:
         database: Database,
         subjects: Subjects,
         registry: Registry,
-        engine: DuckDbEngine,
-        directory: Path,
+        engine: IColumnEngine,
         *,
         tail_facts: int = _TAIL_FACTS,
     ) -> None:
@@ -49,8 +46,12 @@ class ColumnarSource:
         self._subjects = subjects
         self._registry = registry
         self._engine = engine
-        self._directory = directory
         self._tail_facts = tail_facts
+
+    @property
+    def dialect(self) -> ColumnDialect:
+        """How the engine writes SQL."""
+        return self._engine.dialect
 
     async def select(self, session: AsyncSession, question: Question) -> Selected | None:
         """Return the facts of a question; None if PostgreSQL has to answer it. Found once in each transaction."""
@@ -74,7 +75,7 @@ class ColumnarSource:
             return await self._engine.rows(selected, sql)
         except MissingExtraError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever DuckDB refuses, PostgreSQL answers
+        except Exception as error:  # noqa: BLE001 - whatever the engine refuses, PostgreSQL answers
             log.warning("columnar_answer_failed", error=type(error).__name__, reason=str(error)[:200])
             return None
 
@@ -83,14 +84,13 @@ class ColumnarSource:
         view = await self._registry.view(session, span.start, span.end)
         if not view.copied or not view.file_ids:
             return None
-        folder = StoreFolder(self._directory, view.store)
-        if not await asyncio.to_thread(folder.present, view.file_ids, view.sizes):
+        if not await self._engine.reads(view):
             return None
         tail = await self._tail(session, question, view)
         if tail is None:
             return None
-        condition = condition_of(question, await self._people(session, question))
-        return Selected(tuple(folder.file(file_id) for file_id in view.file_ids), condition, tail)
+        people = await self._people(session, question)
+        return Selected(view, condition_of(question, people, self._engine.dialect), tail)
 
     async def _tail(self, session: AsyncSession, question: Question, view: View) -> str | None:
         """Return the facts of a question that are not in the files, as JSON: empty for none, None for too many."""

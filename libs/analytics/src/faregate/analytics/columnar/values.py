@@ -26,7 +26,7 @@ class CopiedFile:
 class CopyStatus:
     """How far the copy reaches: its months, files and facts, the facts that wait to be copied, and when it last moved on."""
 
-    folder: str
+    place: str
     months: int
     files: int
     bytes: int

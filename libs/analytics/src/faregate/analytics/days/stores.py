@@ -10,7 +10,7 @@ from faregate.core.errors import ConfigurationError, MissingExtraError
 from faregate.core.runtime.private_files import make_private_directory, private_file
 from faregate.core.settings import Settings
 
-__all__ = ["FolderStore", "IDayStore", "S3Store", "store_of"]
+__all__ = ["FolderStore", "IDayStore", "S3Store", "objects_of_tenant", "store_of"]
 
 _S3 = "s3://"
 _CHUNK_BYTES = 1 << 20
@@ -21,8 +21,17 @@ def store_of(settings: Settings) -> "IDayStore | None":
     place = settings.export_to
     if place is None:
         return None
-    if not place.startswith(_S3):
-        return FolderStore(Path(place))
+    return _s3_store(place, settings) if place.startswith(_S3) else FolderStore(Path(place))
+
+
+def objects_of_tenant(settings: Settings) -> "S3Store | None":
+    """Return the objects that belong to the tenant of `settings` alone; None if its exports are not in a bucket."""
+    place = settings.export_to or ""
+    is_own = settings.tenant is not None and place.endswith(f"/tenants/{settings.tenant}")
+    return _s3_store(place, settings) if is_own and place.startswith(_S3) else None
+
+
+def _s3_store(place: str, settings: Settings) -> "S3Store":
     secret = settings.export_s3_secret_key
     return S3Store(
         place.removeprefix(_S3).rstrip("/"),
@@ -111,6 +120,24 @@ class S3Store:
         """Store a copy of a local file."""
         self._answer(lambda: self._put(name, file))
 
+    def check(self) -> None:
+        """Check that the store answers; raises as `read`."""
+        self._answer(lambda: self._files.get_file_info(self._place))
+
+    def remove_all(self) -> None:
+        """Delete all objects below the prefix. Safe to repeat; raises as `read`."""
+        self._answer(self._remove_all)
+
+    @property
+    def address(self) -> str:
+        """Where the objects are, as the setting names it."""
+        return f"{_S3}{self._place}"
+
+    def _remove_all(self) -> None:
+        fs: Any = import_module("pyarrow.fs")
+        if self._files.get_file_info(fs.FileSelector(self._place, allow_not_found=True)):
+            self._files.delete_dir(self._place)
+
     def _read(self, name: str) -> bytes:
         with self._files.open_input_stream(f"{self._place}/{name}") as stream:
             found: bytes = stream.read()
@@ -129,5 +156,5 @@ class S3Store:
             raise
         except OSError as error:
             raise ConfigurationError(
-                f"FAREGATE_EXPORT_TO: s3://{self._place} cannot be used: {error}; check bucket, address and credentials"
+                f"FAREGATE_EXPORT_TO: {self.address} cannot be used: {error}; check bucket, address and credentials"
             ) from error

@@ -105,8 +105,19 @@ class EmbeddedServer:
         return f"postgresql://postgres@/postgres?host={self._socket_dir()}&port={_PORT}"
 
     async def start(self) -> str:
-        """Create the cluster if necessary, start the server if it is not running, and return its URL. Safe to repeat."""
-        return await asyncio.to_thread(self.start_now)
+        """Create the cluster if necessary, start the server if it is not running, and return its URL. Safe to repeat.
+
+        A start that is cancelled leaves no server behind.
+        """
+        if self._user_lock is not None:
+            return self.url
+        starting = asyncio.ensure_future(asyncio.to_thread(self.start_now))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting})  # a thread cannot be cancelled
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Stop the server if no other process uses it. Safe to repeat."""

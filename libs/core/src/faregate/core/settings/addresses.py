@@ -4,7 +4,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, url
 
 from faregate.wire.broker_addresses import broker_addresses
 
-__all__ = ["address_problem", "broker_problem", "one_url_per_server"]
+__all__ = ["address_problem", "broker_problem", "clickhouse_problem", "one_url_per_server"]
 
 _PORTS = range(1, 65_536)
 _POSTGRES = ("postgres:", "postgresql:", "postgresql+asyncpg:")
@@ -38,6 +38,19 @@ def broker_problem(urls: str) -> str | None:
         if problem is not None:
             return _WHOLE_URLS if "," in url.rpartition("@")[2] else problem
     return None
+
+
+def clickhouse_problem(url: str) -> str | None:
+    """Return what is wrong with the URL of ClickHouse's HTTP interface, without repeating it."""
+    if not url.startswith(("http://", "https://")):
+        return "it must begin with http:// or https://; the HTTP interface has port 8123, or 8443 with TLS"
+    problem = _host_problem(url)
+    if problem is not None:
+        return problem
+    parts = urlsplit(url)
+    if parts.netloc.count("@") > 1 or parts.query or parts.fragment:
+        return f"after the database nothing may follow; {_UNESCAPED}"
+    return "it must end with one database: http://host:8123/database" if "/" in parts.path.strip("/") else None
 
 
 def one_url_per_server(url: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ DEPLOYMENT = frozenset(
     {
         "access_log",
         "broker_url",
+        "clickhouse_url",
         "columnar_memory_mb",
         "columnar_threads",
         "data_dir",

@@ -1,7 +1,7 @@
 """Life of a tenant, from its creation to its deletion."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -101,20 +101,29 @@ class TenantService:
         await self.migrate(tenant)
         return await self._set_state(key, TenantState.ACTIVE)
 
-    async def delete(self, key: str) -> Tenant:
+    async def deletable(self, key: str) -> Tenant:
+        """Return a tenant that `delete` accepts; raises as it does."""
+        tenant = await self.get(key)
+        if tenant.is_active:
+            raise KeyConflictError(f"Tenant {key!r} is served; suspend it first: `faregate tenants suspend {key}`")
+        return tenant
+
+    async def delete(self, key: str, *, remove_rest: Callable[[], Awaitable[None]] | None = None) -> Tenant:
         """Drop the tables of a suspended tenant, and forget it. What was interrupted is repeated by another call.
+
+        `remove_rest`: removes what the tenant has elsewhere; if it fails, the tenant is not forgotten. It is safe to repeat.
 
         Raises:
             UnknownTenantError: there is no such tenant.
             KeyConflictError: it is not suspended.
         """
-        tenant = await self.get(key)
-        if tenant.is_active:
-            raise KeyConflictError(f"Tenant {key!r} is served; suspend it first: `faregate tenants suspend {key}`")
+        tenant = await self.deletable(key)
         suspended_for = (self._clock.now() - tenant.changed_at).total_seconds()
         await self._set_state(key, TenantState.DELETING)
         await asyncio.sleep(max(0.0, min(_NOTICED_SECONDS, _NOTICED_SECONDS - suspended_for)))
         await self._drop(tenant.schema)
+        if remove_rest is not None:
+            await remove_rest()
 
         async def remove(session: AsyncSession) -> None:
             await self._registry.remove(session, key)

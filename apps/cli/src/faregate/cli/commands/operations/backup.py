@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from faregate.core.settings import Settings
 
 __all__ = ["backup", "check_new", "dump_schema", "restore"]
+
+_SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - (\S+) ", re.MULTILINE)
+"""A schema in the list of contents that pg_restore prints."""
 
 
 @audited("database.backup", target=("file",), apart=True)
@@ -94,6 +98,7 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
     from faregate.core.container import make_database
 
     database, schema = make_database(settings), settings.db_schema
+    await _check_schema(file, schema)
     await database.open()
     try:
         if not await _holds_something(database, schema):
@@ -104,6 +109,16 @@ async def _restore(settings: Settings, file: Path, *, replace: bool) -> None:
         await _replace(file, database, schema)
     finally:
         await database.close()
+
+
+async def _check_schema(file: Path, schema: str) -> None:
+    """Check that a backup holds this schema and no other: it would be restored under its own name, beside what it replaces."""
+    found = _SCHEMA.findall(await _run("pg_restore", "--list", str(file)))
+    if found != [schema]:
+        raise ConfigurationError(
+            f"{file} holds {' and '.join(found) or 'no schema'}, not {schema!r}; restore it with --tenant of the tenant it was "
+            "made of, or with FAREGATE_DB_SCHEMA. Nothing was changed"
+        )
 
 
 async def _note_restored(settings: Settings) -> None:
@@ -157,8 +172,10 @@ async def _holds_something(database: Database, schema: str) -> bool:
         return bool(await connection.fetchval("select 1 from pg_namespace where nspname = $1", schema))
 
 
-async def _run(program: str, *arguments: str, url: str | None = None) -> None:
-    """Run a program of PostgreSQL; a password is passed in the environment, which a list of processes does not show."""
+async def _run(program: str, *arguments: str, url: str | None = None) -> str:
+    """Run a program of PostgreSQL and return what it prints; a password is passed in the environment, which a list of processes
+    does not show.
+    """
     from faregate.core.db.embedded import postgres_program
 
     environment = dict(os.environ)
@@ -171,6 +188,7 @@ async def _run(program: str, *arguments: str, url: str | None = None) -> None:
     done = await asyncio.create_subprocess_exec(
         str(postgres_program(program)), *arguments, stdout=PIPE, stderr=PIPE, env=environment
     )
-    _, said = await done.communicate()
+    printed, said = await done.communicate()
     if done.returncode:
         raise FaregateError(f"{program} failed: {said.decode(errors='replace').strip()[-500:]}")
+    return printed.decode(errors="replace")

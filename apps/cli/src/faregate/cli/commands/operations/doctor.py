@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from faregate.cli.commands.operations.findings import (
     Finding,
+    look_at_clickhouse,
     look_at_key_set,
     look_at_names,
     look_at_redis,
@@ -63,7 +64,7 @@ async def look(settings: Settings) -> list[Finding]:
     finally:
         await database.close()
     beside = [_prices(settings), *look_at_security(settings), *await look_at_key_set(settings)]
-    beside += await look_at_redis(settings)
+    beside += [*await look_at_redis(settings), *await look_at_clickhouse(settings)]
     return [look_at_names(), _key(settings), _disk(settings), *engines, *beside]
 
 

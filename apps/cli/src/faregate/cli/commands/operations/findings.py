@@ -1,4 +1,4 @@
-"""Checks of `faregate doctor` on security, Redis and reports."""
+"""Checks of `faregate doctor` on security, Redis, ClickHouse and reports."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
-from faregate.core.errors import EngineUnavailableError
+from faregate.core.errors import EngineUnavailableError, FaregateError, MissingExtraError
 from faregate.core.webhooks.special_addresses import SNAPSHOT
 
 if TYPE_CHECKING:
     from faregate.core.db.database import Database
     from faregate.core.settings import Settings
 
-__all__ = ["Finding", "look_at_key_set", "look_at_names", "look_at_redis", "look_at_reports", "look_at_security"]
+__all__ = [
+    "Finding",
+    "look_at_clickhouse",
+    "look_at_key_set",
+    "look_at_names",
+    "look_at_redis",
+    "look_at_reports",
+    "look_at_security",
+]
 
 _REPORTS_READ = 1000
 _REPORT_MODULES = ("mrml", "css_inline", "resvg_py")
@@ -80,6 +88,26 @@ async def look_at_redis(settings: Settings) -> list[Finding]:
     finally:
         await client.aclose()
     return [Finding("redis", ok=True, detail="answers")]
+
+
+async def look_at_clickhouse(settings: Settings) -> list[Finding]:
+    """Return whether ClickHouse answers, if the settings name one."""
+    from faregate.analytics.columnar.clickhouse.address import ClickHouseAddress
+    from faregate.analytics.columnar.clickhouse.client import ClickHouseClient
+    from faregate.analytics.columnar.container import make_place
+
+    if settings.clickhouse_url is None:
+        return []
+    try:
+        make_place(settings)
+        address = ClickHouseAddress.of(settings.clickhouse_url.get_secret_value())
+        ((version,),) = await ClickHouseClient(address, timeout_seconds=5).rows("select version()")
+    except MissingExtraError as error:
+        return [Finding("clickhouse", ok=False, detail="httpx2 is not installed", fix=error.detail.partition(": ")[2])]
+    except FaregateError as error:
+        problem, _, fix = error.detail.rpartition("; ")
+        return [Finding("clickhouse", ok=False, detail=problem, fix=fix)]
+    return [Finding("clickhouse", ok=True, detail=f"ClickHouse {version}: {address}")]
 
 
 async def look_at_reports(settings: Settings, database: Database) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -18,8 +17,8 @@ from faregate.core.errors import InvalidError
 from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
+    from faregate.cli.commands.operations.tenant_rest import Removed
     from faregate.core.container import CoreContainer
-    from faregate.core.db.database import Database
     from faregate.core.tenants.service import TenantService
     from faregate.core.tenants.values import Tenant
 
@@ -139,32 +138,32 @@ def delete(
     key: str,
     *,
     confirm: Annotated[str, Parameter(help="The tenant's key once more.")],
-    keep_files: Annotated[bool, Parameter(help="Leave its archives, exports and other files.", negative="")] = False,
+    keep_files: Annotated[
+        bool, Parameter(help="Leave its archives, exports and other files, also in S3.", negative="")
+    ] = False,
     output: Output = "table",
 ) -> None:
-    """Drop all tables of a suspended tenant, its queues and its files, and forget it. Safe to repeat after an interruption."""
-    from faregate.core.container import remove_queues
-    from faregate.core.tenants.overrides import folders_of
+    """Drop all tables of a suspended tenant, its queues, files, objects in S3, views and their roles, and forget it.
+
+    Safe to repeat after an interruption. While the bucket or the broker cannot be reached, nothing is begun.
+    """
+    from faregate.cli.commands.operations.tenant_rest import TenantRest
 
     if confirm != key:
         raise InvalidError(
             f"--confirm must repeat the key {key!r}: nothing of the tenant can be restored", param="confirm"
         )
 
-    async def work(core: CoreContainer) -> tuple[Tenant, Sequence[Path]]:
+    async def work(core: CoreContainer) -> tuple[Tenant, Removed]:
         service = core.tenant_service()
-        found = await service.get(key)
-        folders = [] if keep_files else folders_of(service.settings_of(found))
-        deleted = await service.delete(key)
-        await remove_queues(service.settings_of(found))
-        await _drop_views(service.database_of(found))
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        return deleted, folders
+        found = await service.deletable(key)
+        rest = TenantRest(service.settings_of(found), service.database_of(found), keep_files=keep_files)
+        await rest.check()
+        return await service.delete(key, remove_rest=rest.remove), rest.removed
 
-    deleted, folders = _with_core(work)
-    facts = {"key": deleted.key, "schema": deleted.schema, "folders": [str(path) for path in folders]}
-    print_done(f"deleted {key}: schema {deleted.schema}, {len(folders)} folders of files", facts, output)
+    deleted, removed = _with_core(work)
+    facts = {"key": deleted.key, "schema": deleted.schema, **removed.facts}
+    print_done(f"deleted {key}: schema {deleted.schema}, {removed.sentence}", facts, output)
 
 
 @tenants.command(name="list")
@@ -187,14 +186,6 @@ def show(key: str, *, output: Output = "table") -> None:
         {**_facts(found), "hosts": " ".join(found.hosts)} if output == "table" else _facts(found),
         output,
     )
-
-
-async def _drop_views(database: Database) -> None:
-    """Drop the schema of the views for BI tools, whose tables are gone."""
-    from faregate.analytics.bi.service import BiService
-
-    await database.open()
-    await BiService(database).drop()
 
 
 async def _first_key(service: TenantService, tenant: Tenant) -> str | None:

@@ -22,7 +22,7 @@ columnar = App(name="columnar", help="Keep the columnar copy of usage events, an
 
 @columnar.command
 def copy(*, output: Output = "table") -> None:
-    """Copy new events to the files that questions with filters are answered from; the worker does so every 15 seconds."""
+    """Copy new events to the files or to ClickHouse, which answer questions with filters; the worker does so every 15 seconds."""
 
     async def work(lib: WorkerContainer) -> int:
         copier = lib.columnar_copier()
@@ -35,7 +35,7 @@ def copy(*, output: Output = "table") -> None:
 
 @columnar.command
 def status(*, output: Output = "table") -> None:
-    """Show how many events are in the files, and how many wait to be copied."""
+    """Show where the copy is, how many events are in it, and how many wait to be copied."""
 
     async def work(lib: WorkerContainer) -> CopyStatus:
         copier = lib.columnar_copier()

@@ -18,7 +18,6 @@ from faregate.analytics.question.filters import Question
 from faregate.cli.commands.catalog.meters import meters
 from faregate.cli.shared.analytics_options import About, Shape, UnitWord, tell, tell_omissions, unit_of
 from faregate.cli.shared.auditing import audited
-from faregate.cli.shared.deployment import existing_deployment
 from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, errors, print_done, print_json, print_table, shows_pictures
 from faregate.cli.shared.plots import bar, sparkline
@@ -233,7 +232,7 @@ def export(
 
     async def work(lib: WorkerContainer) -> None:
         made = lib.exports().events(question, kind, safe=not raw, bom=bom)
-        await _write(made, path)
+        await _write(made, path, lib.settings().export_dir)
 
     with_library(work)
     tell_omissions(question)
@@ -332,11 +331,11 @@ def _record(events: list[dict[str, Any]], output: str) -> int:
     return 1 if report.rejected else 0
 
 
-async def _write(made: Export, path: Path | None) -> None:
+async def _write(made: Export, path: Path | None, directory: Path | None) -> None:
     if path is not None and str(path) == "-":
         await _pour(made, sys.stdout.buffer)
         return
-    target = _target(made.name, path)
+    target = _target(made.name, path, directory)
     unfinished = target.with_name(target.name + ".part")
     try:
         with private_file(unfinished) as file:
@@ -347,13 +346,13 @@ async def _write(made: Export, path: Path | None) -> None:
     errors.print(f"{target} ({target.stat().st_size:,} bytes)")
 
 
-def _target(name: str, path: Path | None) -> Path:
-    """Return the file to write: `path`, or a file of that `name` in it, or in the directory of the settings."""
+def _target(name: str, path: Path | None, directory: Path | None) -> Path:
+    """Return the file to write: `path`, or a file of that `name` in it, or in the `directory` of the settings."""
     if path is not None:
         return path / name if path.is_dir() else path
-    directory = existing_deployment().export_dir or Path()
-    make_private_directory(directory)
-    return directory / name
+    place = directory or Path()
+    make_private_directory(place)
+    return place / name
 
 
 async def _pour(made: Export, file: Any) -> None:

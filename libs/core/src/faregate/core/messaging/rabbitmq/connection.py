@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -94,6 +95,17 @@ class Link:
         """Pass what the broker delivers on the channel to `deliver`, past aiormq; call it before consuming."""
         self._transport.reader.deliver_to(deliver, channel=self.channel.number)
 
+    async def another(self, *, confirms: bool) -> "Link":
+        """Open another channel on the connection. Closing it leaves the connection to the others.
+
+        Raises:
+            EngineUnavailableError: the connection was lost.
+        """
+        number = next(each for each in count(1) if each not in self.connection.channels)
+        async with broker_errors("opening a channel"), asyncio.timeout(RPC_SECONDS):
+            channel = await self.connection.channel(number, publisher_confirms=confirms)
+        return _SharedLink(self.connection, cast("Channel", channel), self._transport)
+
     async def close(self) -> None:
         """Close in an orderly way, or abort if the broker does not answer; never raises. Unacknowledged messages return to the
         queue.
@@ -125,6 +137,43 @@ async def open_link(url: str, name: str, *, confirms: bool, timeout_seconds: flo
             await _close(connection, transport)
             raise
     return Link(connection, channel, transport)
+
+
+class _SharedLink(Link):
+    """A channel of a connection on which others have channels, too."""
+
+    def __init__(self, connection: aiormq.Connection, channel: Channel, transport: "_AbortableTransport") -> None:
+        super().__init__(connection, channel, transport)
+        self._observers: list[asyncio.Future[object]] = []
+        self._deliver: Callable[[Sequence[Received]], None] | None = None
+
+    def on_lost(self, tell: Callable[[], None]) -> None:
+        def lost(observer: asyncio.Future[object]) -> None:
+            if not observer.cancelled():
+                tell()
+
+        for closing in cast("list[asyncio.Future[object]]", [self.channel.closing, self.connection.closing]):  # pyright: ignore[reportUnknownMemberType]
+            closing.add_done_callback(lost)
+            self._observers.append(closing)
+
+    def deliver_to(self, deliver: Callable[[Sequence[Received]], None]) -> None:
+        self._deliver = deliver
+        super().deliver_to(deliver)
+
+    async def close(self) -> None:
+        """Close the channel, or abort the connection if the broker does not answer: what the channel has not acknowledged must
+        return to the queue.
+        """
+        for observer in self._observers:
+            observer.cancel()
+        self._observers.clear()
+        with contextlib.suppress(BrokerUnavailableError):
+            async with broker_errors("closing a channel"), asyncio.timeout(_CLOSE_SECONDS):
+                await self.channel.close()
+        if not self.channel.is_closed:
+            self._transport.release()
+        if self._deliver is not None:
+            self._transport.reader.forget(self._deliver, channel=self.channel.number)
 
 
 class _AbortableTransport(TransportFactory):

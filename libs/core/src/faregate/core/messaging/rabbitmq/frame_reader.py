@@ -17,6 +17,8 @@ _END = b"\xce"
 _OTHER_VERSION = b"AMQP"
 """How the answer of a broker that speaks another version begins. It is no frame; aiormq recognises and refuses it."""
 _PIECE = 256 * 1024
+Deliver = Callable[[Sequence[Received]], None]
+
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00" + _END
 
 
@@ -32,14 +34,18 @@ class FrameReader:
         self._ready = b""
         self._data = b""
         self._at = 0
-        self._channel = 0
-        self._deliver: Callable[[Sequence[Received]], None] | None = None
-        self._assembly: Assembly | None = None
-        self._received: list[Received] = []
+        self._takers: dict[int, _Taker] = {}
+        self._filled: list[_Taker] = []
 
-    def deliver_to(self, deliver: Callable[[Sequence[Received]], None], *, channel: int) -> None:
+    def deliver_to(self, deliver: Deliver, *, channel: int) -> None:
         """Pass the deliveries on `channel` to `deliver`; call it before consuming."""
-        self._channel, self._deliver = channel, deliver
+        self._takers[channel] = _Taker(deliver)
+
+    def forget(self, deliver: Deliver, *, channel: int) -> None:
+        """End `deliver_to`, once the channel is closed; another channel may have its number already."""
+        taker = self._takers.get(channel)
+        if taker is not None and taker.deliver == deliver:
+            del self._takers[channel]
 
     def at_eof(self) -> bool:
         return not self._ready and self._at == len(self._data) and self._reader.at_eof()
@@ -87,24 +93,39 @@ class FrameReader:
         self._data, self._at = left + piece, 0
 
     def _is_taken(self, frame: bytes) -> bool:
-        """Take the frame if it is part of a delivery to the consumer."""
-        if self._deliver is None or int.from_bytes(frame[1:3]) != self._channel or frame[-1:] != _END:
+        """Take the frame if it is part of a delivery to a consumer."""
+        taker = self._takers.get(int.from_bytes(frame[1:3]))
+        if taker is None or frame[-1:] != _END:
             return False
-        kind, payload, assembly = frame[0], frame[_HEAD:-1], self._assembly
+        kind, payload, assembly = frame[0], frame[_HEAD:-1], taker.assembly
         if kind == METHOD:
-            self._assembly = Assembly(payload) if payload.startswith(DELIVER) else None
-            return self._assembly is not None
+            taker.assembly = Assembly(payload) if payload.startswith(DELIVER) else None
+            return taker.assembly is not None
         if assembly is None:
             return False
         message = assembly.head(payload) if kind == HEADER else assembly.part(payload)
         if message is not None:
-            self._received.append(message)
-            self._assembly = None
+            if not taker.received:
+                self._filled.append(taker)
+            taker.received.append(message)
+            taker.assembly = None
         return True
 
     def _pass_on(self) -> bool:
         """Pass on what was received, and return whether there was anything."""
-        received, self._received = self._received, []
-        if received and self._deliver is not None:
-            self._deliver(received)
-        return bool(received)
+        filled, self._filled = self._filled, []
+        for taker in filled:
+            received, taker.received = taker.received, []
+            taker.deliver(received)
+        return bool(filled)
+
+
+class _Taker:
+    """The consumer of one channel: the message that is arriving, and those that have arrived."""
+
+    __slots__ = ("assembly", "deliver", "received")
+
+    def __init__(self, deliver: Deliver) -> None:
+        self.deliver = deliver
+        self.assembly: Assembly | None = None
+        self.received: list[Received] = []

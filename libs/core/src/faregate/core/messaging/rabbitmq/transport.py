@@ -1,6 +1,6 @@
 """RabbitMQ implementation of the message transport.
 
-It has one connection per consumer, one to publish, and one for queries.
+It has one connection per consumer, one to publish, and one for queries; or channels on connections that tenants share.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from faregate.core.messaging.rabbitmq.envelope import MESSAGE_ID, Envelope
 from faregate.core.messaging.rabbitmq.names import QueueNames
 from faregate.core.messaging.rabbitmq.nodes import Nodes
 from faregate.core.messaging.rabbitmq.publisher import Publisher
+from faregate.core.messaging.rabbitmq.shared_connections import SharedConnections
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, QueueType, Topology
 from faregate.wire.queues import RETRY_DELAYS_SECONDS
 
@@ -39,14 +40,15 @@ class RabbitTransport:
         clock: IClock | None = None,
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
         names: QueueNames | None = None,
+        shared: SharedConnections | None = None,
     ) -> None:
         """`url`: of one node, or of several, separated by commas. `prefetch`: messages sent to one consumer in advance; twice its
-        batch size keeps it busy.
+        batch size keeps it busy. `shared`: connections to have channels on, instead of connections of its own.
         """
         self._names = names or QueueNames()
         self._prefetch = min(prefetch, _PREFETCH_MAX)
         self._clock = clock or SystemClock()
-        self._nodes = Nodes(url, self._clock)
+        self._nodes = shared or Nodes(url, self._clock)
         self._delays = retry_delays_seconds
         self._topology = Topology(queue_type, retry_delays_seconds, self._names)
         self._publisher = Publisher(
@@ -128,6 +130,11 @@ class RabbitTransport:
 
     async def drop(self, ids: Sequence[str]) -> int:
         return await self._dead.drop(ids)
+
+    async def check(self) -> None:
+        """Connect once, and declare nothing; raises `EngineUnavailableError`."""
+        link = await self._nodes.open_link("faregate", confirms=False)
+        await link.close()
 
     async def remove_queues(self) -> None:
         """Delete all queues of this transport with their messages, when a tenant is deleted. Safe to repeat."""

@@ -1,0 +1,1 @@
+"""ClickHouse as the place of the columnar copy."""
