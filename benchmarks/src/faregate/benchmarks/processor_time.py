@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,7 +12,7 @@ from faregate.core.db.database import Database
 __all__ = ["ProcessorTime", "process_seconds"]
 
 _NANOSECONDS = 10**9
-_BACKENDS = "select pg_backend_pid() as own, array_agg(pid) as pids from pg_stat_activity"
+_BACKEND = "select pg_backend_pid() as pid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,10 @@ class ProcessorTime:
     async def now(cls, database: Database) -> Self:
         """Return the time that all processes of the server have used, those that ended included."""
         async with database.transaction(read_only=True) as session:
-            (row,) = await database.rows(session, _BACKENDS)
-        server = sum(map(_running_seconds, row.pids)) + _ended_seconds(_parent(row.own))
-        return cls(server, time.process_time())
+            (row,) = await database.rows(session, _BACKEND)
+        postmaster = _parent(row.pid)
+        running = sum(map(_running_seconds, _children(postmaster)))  # first: who ends from here on is in the other sum
+        return cls(running + _ended_seconds(postmaster), time.process_time())
 
     def __sub__(self, earlier: "ProcessorTime") -> "ProcessorTime":
         """Return the time used since `earlier`."""
@@ -59,6 +61,11 @@ def _stat(pid: int) -> list[str]:
 
 def _parent(pid: int) -> int:
     return int(_stat(pid)[1])
+
+
+def _children(pid: int) -> Iterator[int]:
+    """Return the children of a process, those included that end and are not in `pg_stat_activity` any more."""
+    return map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 def _ended_seconds(pid: int) -> float:

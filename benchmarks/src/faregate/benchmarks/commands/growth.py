@@ -46,7 +46,7 @@ def growth(
 
     async def run() -> tuple[Sequence[Grown], Mapping[str, str]]:
         sizes = [rows // divisor for divisor in _DIVISORS]
-        server = {"max_wal_size": "8GB", "checkpoint_timeout": "1h"}
+        server = {"max_wal_size": "8GB", "checkpoint_timeout": "1h", "shared_buffers": "2GB"}
         async with private_ground(wallets=0, **server) as small, private_ground(wallets=0, **server) as ground:
             raise_gc_thresholds()
             found = await measure_growth(small, ground, sizes, wallets=wallets, block=block, on_progress=_tell)
