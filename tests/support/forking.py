@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -28,6 +29,13 @@ def forked(work: Callable[[], object], directory: Path, environment: Mapping[str
         return os.waitstatus_to_exitcode(status), out.read().decode()
 
 
+def _end_late_with_traceback() -> None:
+    """Set the alarm of the child. A traceback that pytest has asked for by thread cannot be replaced: no thread is forked."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    faulthandler.register(signal.SIGALRM, file=sys.stderr, chain=True)
+    signal.alarm(_SECONDS)
+
+
 def _end(work: Callable[[], object], directory: Path, environment: Mapping[str, str], out: int) -> None:
     """Do the work as the child, and end."""
     code = 1
@@ -35,7 +43,7 @@ def _end(work: Callable[[], object], directory: Path, environment: Mapping[str, 
         os.dup2(out, 1)
         os.dup2(out, 2)
         sys.stdout = sys.stderr = os.fdopen(1, "w")
-        faulthandler.dump_traceback_later(_SECONDS, exit=True, file=sys.stderr)
+        _end_late_with_traceback()
         os.chdir(directory)
         os.environ.update(environment)
         sys.path.insert(0, str(directory))
