@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -69,17 +70,21 @@ def test_ctrl_c_while_modules_are_loaded_is_silent(module: str, code: int) -> No
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
-def test_a_terminated_command_stops_the_database_that_it_has_started(tmp_path: Path) -> None:
+def test_a_terminated_command_stops_the_database_that_it_has_started() -> None:
     """As after Ctrl-C: neither a server nor its files are left."""
     command = [*FAREGATE, "bench", "growth"]
-    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE) as process:
-        while not (running := [int(file.read_text().split()[0]) for file in tmp_path.glob("*/*/postmaster.pid")]):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.terminate()
-        _, complaint = process.communicate(timeout=60)
+    with TemporaryDirectory(prefix="fg-") as name:  # short, so that the address of the server fits
+        folder, environment = Path(name), {**os.environ, "TMPDIR": name}
+        folder.chmod(0o755)
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+            while not (running := [int(file.read_text().split()[0]) for file in folder.glob("*/*/postmaster.pid")]):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.terminate()
+            _, complaint = process.communicate(timeout=60)
+        left = list(folder.iterdir())
 
-    assert (process.returncode, complaint, list(tmp_path.iterdir())) == (TERMINATED, b"", [])
+    assert (process.returncode, complaint, left) == (TERMINATED, b"", [])
     assert not any(Path(f"/proc/{pid}").exists() for pid in running)
 
 

@@ -115,7 +115,7 @@ class EmbeddedServer:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.wait({starting})  # a thread cannot be cancelled
+            await asyncio.gather(starting, return_exceptions=True)  # a thread cannot be cancelled
             await self.stop()
             raise
 
