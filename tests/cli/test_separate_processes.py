@@ -158,7 +158,6 @@ async def test_up_settles_from_the_given_broker(environment: dict[str, str], tmp
         async with open_client(url, KEY) as client:
             await client.must("PUT", "/api/features/chat", {"strategy": "token_priced", "min_credits": 1})
             await client.must("POST", "/api/wallets/ada/grants", {"credits": 5, "source": "purchase"})
-            await asyncio.sleep(1)  # a feature is known everywhere within a second
             transport = RabbitTransport(broker)
             usage = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}
             body = {"user_id": "ada", "feature_endpoint_id": "chat", "usage_key": "k", "usages": [usage]}

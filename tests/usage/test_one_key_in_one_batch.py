@@ -164,7 +164,7 @@ async def test_quota_refuses_only_its_own_user(funded: Library) -> None:
     settler = funded.usage.settler()
     settler._quotas = RefusesBob()
     requests = [SettleRequest("k", "bob", PAPER), SettleRequest("k", "ada", PAPER)]
-    rules = await funded.usage.rulebooks().current()
+    rules = await funded.usage.rulebooks().current([PAPER])
     second, first = await funded.database.run(lambda s: settler.run(s, rules, requests, in_full=True))
 
     assert isinstance(first, Settled)

@@ -14,6 +14,7 @@ from faregate.credit.errors import InsufficientCreditsError, UsageKeyConflictErr
 from faregate.credit.ledger.states import ChargeStatus, Flag
 from faregate.credit.services.ledger_session import LedgerSession
 from faregate.usage.errors import StrategyRegistryError, UnknownFeatureError
+from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.interfaces import IFeatureStrategy
 from faregate.usage.strategies.registry import FeatureFactory
 from faregate.usage.values import (
@@ -61,6 +62,25 @@ async def test_one_call_records_and_charges_a_use(library: Library) -> None:
     assert (usage.user_id, usage.feature_key, usage.organization_id) == ("ada", "GENERATE_QUESTION_PAPER", None)
     assert (usage.credits_consumed, usage.credits_charged, usage.metadata) == (5, 5, {"subject": "physics"})
     assert await library.balance("ada") == 15
+
+
+async def test_a_feature_that_another_process_has_just_defined_is_known(library: Library) -> None:
+    """A settlement without a start would else be a dead letter, although its feature exists."""
+    catalog = library.usage.catalog()
+    await catalog.current()
+    await library.grant("ada", 5)
+    elsewhere = FeatureCatalog(library.database, catalog._factory, catalog._repository)
+    chat, lines = FeatureRef(value="chat"), (ModelUsage(model="gpt-4o", tokens={"input_tokens": 1000}),)
+    assert not (await catalog.current()).knows(chat)
+    await elsewhere.save(Feature("chat", "token_priced"))
+    (settled,) = await library.service.settle_batch([SettleRequest("k", "ada", chat, lines)])
+    await elsewhere.save(Feature("essay", "token_priced"))
+    started = await library.service.authorize(StartRequest("ada", FeatureRef(value="essay")))
+
+    assert isinstance(settled, Settled)
+    assert started.feature_key == "essay"
+    with pytest.raises(UnknownFeatureError, match="No feature 'poem'"):
+        await library.service.authorize(StartRequest("ada", FeatureRef(value="poem")))
 
 
 async def test_host_strategy_is_available_as_a_feature(library: Library) -> None:

@@ -1,9 +1,12 @@
 """Reader of the rules in force, from memory while they are fresh."""
 
+from collections.abc import Iterable
+
 from faregate.credit.services.credits import CreditService
 from faregate.usage.credits_process.rulebook import Rulebook
 from faregate.usage.features.catalog import FeatureCatalog
 from faregate.usage.price_book.service import PriceService
+from faregate.usage.values import FeatureRef
 
 __all__ = ["Rulebooks"]
 
@@ -16,8 +19,8 @@ class Rulebooks:
         self._prices = prices
         self._credit = credit
 
-    async def current(self) -> Rulebook:
-        """Return the rules, at most half a second old; call it before a transaction takes a connection."""
+    async def current(self, features: Iterable[FeatureRef]) -> Rulebook:
+        """Return the rules, at most half a second old, or newer for a feature that they do not know."""
         prices = await self._prices.current()
         limit_kinds = await self._credit.limit_kinds()
-        return Rulebook(await self._catalog.current(), prices, limit_kinds)
+        return Rulebook(await self._catalog.knowing(features), prices, limit_kinds)

@@ -67,6 +67,14 @@ class VersionedCache(Generic[T]):
                 return found[0]
             return self._held[0]
 
+    async def newest(self) -> T:
+        """Return the value of now: the version is checked, however short ago it was. For what a value of before does not know."""
+        ambient = current_transaction(self._database)
+        if ambient is not None and self._name in ambient.changed:
+            return await self._load(ambient.session)
+        async with self._lock:
+            return (await self._renew())[0]
+
     def _check_ahead(self) -> None:
         is_due = self._fresh.remaining_seconds < _AHEAD * _CHECK_SECONDS
         if is_due and not self._lock.locked() and (self._checking is None or self._checking.done()):

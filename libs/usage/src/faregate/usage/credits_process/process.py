@@ -76,7 +76,7 @@ class CreditsProcess:
 
     async def warm_up(self) -> None:
         """Load the rules and the prices, and prepare the statements of settlements on some connections; changes nothing."""
-        rules = await self._rules_to_settle()
+        rules = await self._rules_to_settle([])
         await asyncio.to_thread(rules.prices.warm_up, self._clock.now())
         await asyncio.gather(*(self._database.run(self._settler.warm_up) for _ in range(_WARM_CONNECTIONS)))
 
@@ -84,7 +84,7 @@ class CreditsProcess:
         """Use and charge at once, in the caller's `session` if there is one, or raise why not."""
         if session is None and not self._database.is_joined:
             return await self._direct_uses.submit(use, lane_key=use.request.user_id)
-        rules = await self._rules_to_settle()
+        rules = await self._rules_to_settle([use.request])
 
         async def alone(given: AsyncSession) -> FeatureUsage:
             (outcome,) = await self._charge(given, rules, [use])
@@ -95,7 +95,7 @@ class CreditsProcess:
         return await (alone(session) if session is not None else self._database.run(alone))
 
     async def _start_batch(self, requests: Sequence[tuple[StartRequest, str]]) -> list[Accessible | Exception]:
-        rules = await self._rules.current()
+        rules = await self._rules.current(request.feature for request, _ in requests)
 
         async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
             return await self._database.run(lambda session: self._starter.run(session, rules, items))
@@ -103,7 +103,7 @@ class CreditsProcess:
         return await bisect_failures(requests, together, is_passing=is_passing)
 
     async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
-        rules = await self._rules_to_settle()
+        rules = await self._rules_to_settle(requests)
 
         async def work(session: AsyncSession) -> Sequence[Settled | FaregateError]:
             outcomes = await self._settler.run(session, rules, requests)
@@ -115,17 +115,17 @@ class CreditsProcess:
         return settled
 
     async def _use_batch(self, uses: Sequence[DirectUse]) -> list[FeatureUsage | Exception]:
-        rules = await self._rules_to_settle()
+        rules = await self._rules_to_settle([use.request for use in uses])
 
         async def together(items: Sequence[DirectUse]) -> Sequence[FeatureUsage | Exception]:
             return await self._database.run(lambda session: self._charge(session, rules, items))
 
         return await bisect_failures(uses, together, is_passing=is_passing)
 
-    async def _rules_to_settle(self) -> Rulebook:
-        """Return the rules, once the usage events of a settlement have a partition."""
+    async def _rules_to_settle(self, requests: Sequence[SettleRequest]) -> Rulebook:
+        """Return the rules, once the usage events of a settlement have a partition. A plain debit names no feature."""
         await self._events.ready()
-        return await self._rules.current()
+        return await self._rules.current(request.feature for request in requests if request.amount is None)
 
     async def _charge(
         self, session: AsyncSession, rules: Rulebook, uses: Sequence[DirectUse]

@@ -29,7 +29,7 @@ class Quoter:
 
     async def quote(self, request: StartRequest, usages: tuple[ModelUsage, ...]) -> UseQuote:
         """Return what a start of `request` would hold, and what `usages` would cost; each stands for the other if empty."""
-        rules = await self._rules.current()
+        rules = await self._rules.current([request.feature])
         check_counts(usages)
         asked = replace(request, estimated_usages=request.estimated_usages or usages)
         used = usages or request.estimated_usages

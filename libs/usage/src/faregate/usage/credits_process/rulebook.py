@@ -1,11 +1,12 @@
 """Rules in force for one batch of uses. Immutable."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from faregate.usage.features.catalog import Catalog
 from faregate.usage.pricing.line import PriceBook
+from faregate.usage.values import FeatureRef
 
 __all__ = ["IRulebooks", "Rulebook"]
 
@@ -26,6 +27,9 @@ class Rulebook:
 class IRulebooks(Protocol):
     """Where the rules in force come from."""
 
-    async def current(self) -> Rulebook:
-        """Return the rules, at most half a second old; call it before a transaction takes a connection."""
+    async def current(self, features: Iterable[FeatureRef]) -> Rulebook:
+        """Return the rules, at most half a second old; call it before a transaction takes a connection.
+
+        If one of `features` is unknown, they are read anew: what was just defined elsewhere is not refused.
+        """
         ...

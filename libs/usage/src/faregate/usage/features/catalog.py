@@ -46,6 +46,10 @@ class Catalog:
         self._retired = retired or {}
         self._by_id = {feature.feature_id: feature for feature in features.values() if feature.feature_id is not None}
 
+    def knows(self, ref: FeatureRef) -> bool:
+        """Return whether id and value, where they are given, are those of features."""
+        return all(name is None or name in self.features or name in self._by_id for name in (ref.id, ref.value))
+
     def find(self, ref: FeatureRef) -> Feature:
         """Return the feature meant, active or not.
 
@@ -123,6 +127,11 @@ class FeatureCatalog:
     async def current(self) -> Catalog:
         """Return the catalogue."""
         return await self._cache.get()
+
+    async def knowing(self, refs: Iterable[FeatureRef]) -> Catalog:
+        """Return the catalogue, read anew if it knows one of `refs` not: another process may just have defined it."""
+        catalog = await self.current()
+        return catalog if all(map(catalog.knows, refs)) else await self._cache.newest()
 
     async def complete_names(
         self, names: Sequence[tuple[str | None, str | None]]

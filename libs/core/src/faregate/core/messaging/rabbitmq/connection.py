@@ -1,8 +1,8 @@
 """Connections to RabbitMQ: opening, closing and error translation.
 
-aiormq does not reconnect, on purpose, and neither does this module: after any failure of a channel its whole connection is
-discarded with everything that was received on it, and a new one is opened. Delivery tags never outlive a connection, so that no
-message can be acknowledged by mistake.
+aiormq does not reconnect, on purpose, and neither does this module: after any failure a link is discarded, with everything that was
+received on it, and a new one is opened: its whole connection, or its channel alone where tenants share the connection.
+Delivery tags never outlive a link, so that no message can be acknowledged by mistake.
 """
 
 import asyncio
