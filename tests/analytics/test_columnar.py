@@ -83,19 +83,24 @@ async def columns(database_url: str, tmp_path: Path) -> AsyncIterator[Columns]:
         yield Columns(lab, folder)
 
 
-@pytest.fixture
-def answered(columns: Columns, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The SQL of all questions that the copy has answered."""
+def note_answers(answered: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Add the SQL of each question that the copy answers to `answered`, and return that."""
     rows = ColumnarSource.rows
 
     async def noted(self: ColumnarSource, selected: Any, sql: str) -> Any:
         found = await rows(self, selected, sql)
         if found is not None:
-            columns.answered.append(sql)
+            answered.append(sql)
         return found
 
     monkeypatch.setattr(ColumnarSource, "rows", noted)
-    return columns.answered
+    return answered
+
+
+@pytest.fixture
+def answered(columns: Columns, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL of all questions that the copy has answered."""
+    return note_answers(columns.answered, monkeypatch)
 
 
 class CopiedLife(Life):

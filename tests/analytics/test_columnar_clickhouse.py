@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,19 @@ from uuid import UUID, uuid4
 import pytest
 from analytics.conftest import lab_of
 from analytics.test_archiving import made
-from analytics.test_columnar import ALL, EVERY, WEEK, Columns, CopiedLife, check, fill, killed, registered, same
+from analytics.test_columnar import (
+    ALL,
+    EVERY,
+    WEEK,
+    Columns,
+    CopiedLife,
+    check,
+    fill,
+    killed,
+    note_answers,
+    registered,
+    same,
+)
 from analytics.test_interleavings import FILTERS, RANGES
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -31,7 +43,6 @@ from faregate.analytics.columnar.copier import ColumnarCopier
 from faregate.analytics.columnar.interfaces import Selected
 from faregate.analytics.columnar.questions_sql import FactCondition
 from faregate.analytics.columnar.registry import Registry, View
-from faregate.analytics.columnar.source import ColumnarSource
 from faregate.analytics.question.filters import Filters, Question
 from faregate.core.errors import ConfigurationError
 from faregate.core.settings import load_settings
@@ -45,7 +56,6 @@ class Shipped(Columns):
     """A lab whose copy is in ClickHouse."""
 
     url: str = ""
-    asked: list[str] = field(default_factory=list)
 
     @property
     def copier(self) -> ColumnarCopier:
@@ -76,16 +86,7 @@ async def columns(database_url: str, clickhouse_url: str, tmp_path: Path) -> Asy
 @pytest.fixture
 def answered(columns: Shipped, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQL of all questions that ClickHouse has answered."""
-    rows = ColumnarSource.rows
-
-    async def noted(self: ColumnarSource, selected: Any, sql: str) -> Any:
-        found = await rows(self, selected, sql)
-        if found is not None:
-            columns.asked.append(sql)
-        return found
-
-    monkeypatch.setattr(ColumnarSource, "rows", noted)
-    return columns.asked
+    return note_answers(columns.answered, monkeypatch)
 
 
 class ShippedLife(CopiedLife):

@@ -11,6 +11,7 @@ import pytest
 
 from faregate.core.clock import FixedClock
 from faregate.core.db.partitions import Month
+from faregate.core.settings import Settings
 from faregate.feature_log.values import FeatureNames, LogEntry
 from faregate.worker.container import WorkerContainer
 from support.processes import Finished, run_command
@@ -33,6 +34,15 @@ async def record(tenant: WorkerContainer, quantity: int, *, event: str = "e1") -
     assert (await tenant.recorder().record([{**fact, "metadata": {"note": "of ada"}}])).rejected == ()
     method = "GET" if quantity == 1 else "POST"
     await tenant.logs().record([LogEntry("ada", FeatureNames(None, "chat"), method, 200, "success")])
+
+
+async def recorded(url: str, folder: Path) -> Settings:
+    """Return the settings of a deployment with archives below `folder`, whose tenants have a fact and a log each."""
+    settings = deployment_settings(url, usage_archive_dir=folder, log_archive_dir=folder)
+    async with open_tenants(settings) as tenants:
+        for key in TENANTS:
+            await record(tenants[key], QUANTITIES[key])
+    return settings
 
 
 async def quantities(tenant: WorkerContainer) -> list[int]:
@@ -77,10 +87,7 @@ async def test_what_is_archived_below_one_folder_is_restored_by_its_own_tenant_o
 ) -> None:
     """Archives of facts and of logs: while one tenant writes, reads and restores, no file of the other is opened."""
     places = {tenant: tmp_path / "tenants" / tenant for tenant in TENANTS}
-    settings = deployment_settings(deployment_url, usage_archive_dir=tmp_path, log_archive_dir=tmp_path)
-    async with open_tenants(settings) as tenants:
-        for key in TENANTS:
-            await record(tenants[key], QUANTITIES[key])
+    settings = await recorded(deployment_url, tmp_path)
     async with open_tenants(settings, LATER) as tenants:
         await archive(tenants["beta"])
         before, acme, beta = files(places["beta"]), tenants["acme"], tenants["beta"]
@@ -103,10 +110,7 @@ async def test_what_is_archived_below_one_folder_is_restored_by_its_own_tenant_o
 async def test_an_erasure_opens_the_archives_of_its_own_tenant_only(deployment_url: str, tmp_path: Path) -> None:
     """The same user at both tenants is erased at acme: beta's archives are not opened, and still have them."""
     places = {tenant: tmp_path / "tenants" / tenant for tenant in TENANTS}
-    settings = deployment_settings(deployment_url, usage_archive_dir=tmp_path, log_archive_dir=tmp_path)
-    async with open_tenants(settings) as tenants:
-        for key in TENANTS:
-            await record(tenants[key], QUANTITIES[key])
+    settings = await recorded(deployment_url, tmp_path)
     async with open_tenants(settings, LATER) as tenants:
         for key in TENANTS:
             await archive(tenants[key])
