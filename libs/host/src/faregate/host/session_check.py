@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from faregate.core.db.database import Database
+from faregate.core.db.transaction_notes import keep_for_transaction, kept_for_transaction
 from faregate.core.errors import InvalidError
 from faregate.host.sql import PLACE
 
@@ -30,7 +31,7 @@ class SessionCheck:
                 COMMITTED, or it is connected to another database.
         """
         found = async_session(session)
-        if found.info.get(_CHECKED) is not None and found.info[_CHECKED] is found.get_transaction():
+        if kept_for_transaction(found, _CHECKED):
             return found
         _check_driver((await found.connection()).dialect)
         place = (await found.execute(self._database.sql.statement(PLACE).clause)).one()
@@ -41,7 +42,7 @@ class SessionCheck:
                 f"the session is connected to another database ({place.name}) than Faregate; give both the same URL, or "
                 "charge without `session`"
             )
-        found.info[_CHECKED] = found.get_transaction()
+        keep_for_transaction(found, _CHECKED, True)
         return found
 
     async def own_place(self) -> str:

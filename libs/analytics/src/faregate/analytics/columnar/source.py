@@ -14,6 +14,7 @@ from faregate.analytics.facts.conditions_sql import Rest, conditions, parameters
 from faregate.analytics.question.filters import Question
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
+from faregate.core.db.transaction_notes import keep_for_transaction, kept_for_transaction
 from faregate.core.errors import MissingExtraError
 from faregate.core.logging import get_logger
 
@@ -55,11 +56,10 @@ class ColumnarSource:
 
     async def select(self, session: AsyncSession, question: Question) -> Selected | None:
         """Return the facts of a question; None if PostgreSQL has to answer it. Found once in each transaction."""
-        known = session.info.get(_SELECTED)
-        if known is None or known[0] is not session.get_transaction():
-            known = session.get_transaction(), dict[tuple[Any, ...], Selected | None]()
-            session.info[_SELECTED] = known
-        found: dict[tuple[Any, ...], Selected | None] = known[1]
+        found: dict[tuple[Any, ...], Selected | None] | None = kept_for_transaction(session, _SELECTED)
+        if found is None:
+            found = {}
+            keep_for_transaction(session, _SELECTED, found)
         key = question.range, tuple(question.filters.given.items()), str(question.filters.spelled)
         if key not in found:
             found[key] = await self._select(session, question)

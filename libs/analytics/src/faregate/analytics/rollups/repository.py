@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,7 @@ from faregate.analytics.question.dimensions import Dimension, Grain
 from faregate.analytics.question.filters import Question
 from faregate.analytics.values import Measures
 from faregate.core.db.database import Database
+from faregate.core.db.transaction_notes import keep_for_transaction, kept_for_transaction
 from faregate.core.privacy.personal_data import ERASURES_VERSION
 
 __all__ = ["RollupRepository", "State", "Values", "bits_of"]
@@ -118,14 +119,14 @@ class RollupRepository:
 
     async def state(self, session: AsyncSession) -> State:
         """Return how far the sums reach; it is read once in each transaction, which sees one snapshot."""
-        known = session.info.get(_VIEW)
-        if known is not None and known[0] is session.get_transaction():
-            return cast("State", known[1])
+        known: State | None = kept_for_transaction(session, _VIEW)
+        if known is not None:
+            return known
         row = (await self._database.rows(session, _STATE))[0]
         open_txs = tuple(row.open_txs)
         (tail,) = await self._database.rows(session, _TAIL, from_tx=row.from_tx, open_txs=list(open_txs))
         state = State(row.from_tx, open_txs, row.rolled_at, tail.tail)
-        session.info[_VIEW] = (session.get_transaction(), state)
+        keep_for_transaction(session, _VIEW, state)
         return state
 
     async def version(self, session: AsyncSession) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, runtime_checkable
-from weakref import WeakSet, ref
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import CursorResult, TextClause, event, text
@@ -36,6 +36,7 @@ from faregate.core.db.server_watch import ServerWatch
 from faregate.core.db.servers import Servers
 from faregate.core.db.single_transaction import SingleTransaction
 from faregate.core.db.timestamp_codec import use_timestamp_codec
+from faregate.core.db.transaction_notes import keep_for_transaction, kept_for_transaction
 from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
@@ -395,12 +396,12 @@ class Database:
         goes through SQLAlchemy, which begins the transaction with it.
         """
         statement = self.sql.statement(sql)
-        driver = self._held_driver(session)
+        driver = _held_driver(session)
         if driver is None:
             begun, connection = await session.run_sync(_held)
             if not begun:
                 return await self._first_rows(session, statement, parameters)
-            _hold_driver(session, driver := connection)
+            keep_for_transaction(session, _DRIVER, driver := connection)
         arguments = [array_parameter(parameters[name]) for name in statement.names]
         return cast("Sequence[Any]", await driver.fetch(statement.driver_sql, *arguments, record_class=Row))
 
@@ -409,7 +410,7 @@ class Database:
     ) -> Sequence[Any]:
         result = cast("CursorResult[Any]", await session.execute(statement.clause, parameters))
         rows = result.all() if result.returns_rows else ()
-        _hold_driver(session, await self.driver(session))
+        keep_for_transaction(session, _DRIVER, await self.driver(session))
         return rows
 
     async def copy(
@@ -419,16 +420,8 @@ class Database:
 
         Cheaper than INSERT from about `COPIED_FROM` rows, in spite of one more round trip.
         """
-        driver = self._held_driver(session) or await self.driver(session)
+        driver = _held_driver(session) or await self.driver(session)
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
-
-    def _held_driver(self, session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record] | None":
-        """Return the driver's connection if the session's transaction has begun with `rows`."""
-        transaction = session.sync_session.get_transaction()
-        if transaction is None or _DRIVER not in session.info:
-            return None
-        begun, driver = session.info[_DRIVER]
-        return driver if begun() is transaction else None
 
     async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
         connection = await self._connect(pooled=True)
@@ -540,15 +533,10 @@ def _held(session: Session) -> "tuple[bool, asyncpg.Connection[asyncpg.Record]]"
     return connection.dialect.driver == _EAGER, cast("Any", connection.connection.driver_connection)
 
 
-def _hold_driver(session: AsyncSession, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Keep the driver's connection for the rest of the session's transaction.
-
-    The reference to the transaction is weak: its session, which it refers to, would otherwise be freed only by the garbage
-    collector, which stopped the process for 20 ms after about a thousand transactions.
-    """
-    transaction = session.sync_session.get_transaction()
-    if transaction is not None:
-        session.info[_DRIVER] = ref(transaction), driver
+def _held_driver(session: AsyncSession) -> "asyncpg.Connection[asyncpg.Record] | None":
+    """Return the driver's connection if the session's transaction has begun with `rows`."""
+    held: asyncpg.Connection[asyncpg.Record] | None = kept_for_transaction(session, _DRIVER)
+    return held
 
 
 def _libpq_url(url: str) -> str:
