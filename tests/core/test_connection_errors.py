@@ -28,6 +28,8 @@ def server_error(kind: type[asyncpg.PostgresError], text: str) -> asyncpg.Postgr
         ("postgresql://db.internal:6000/shop", "postgresql://db.internal:6000/shop"),
         ("postgresql://me:x@/shop?host=/run/pg&port=5433", "postgresql://me@/shop?host=/run/pg"),
         ("postgres://me@[::1]:5432/shop?password=hunter2", "postgresql://me@[::1]:5432/shop"),
+        ("postgresql://me:x@a:5432,[::1]:5433/shop?sslmode=require", "postgresql://me@a:5432,[::1]:5433/shop"),
+        ("postgresql://me:a,b@[::1]:5432,b/shop#no", "postgresql://me@[::1]:5432,b/shop"),
     ],
 )
 def test_an_address_is_shown_without_password_and_options(url: str, shown: str) -> None:

@@ -55,7 +55,7 @@ class Desk:
 
     async def watched(self, context: BrowserContext) -> Page:
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on(

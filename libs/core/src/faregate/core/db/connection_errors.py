@@ -6,7 +6,7 @@ They name the server's address without its password. Commands, servers and the l
 import socket
 import ssl
 from collections.abc import Mapping
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -18,6 +18,7 @@ from faregate.core.errors import (
     FaregateError,
     ReadOnlyServerError,
 )
+from faregate.core.settings.postgres_url import split_postgres_url
 
 __all__ = [
     "OLDEST_MAJOR",
@@ -64,7 +65,7 @@ _LOST = ("the connection was lost", "try again; the server's log says why if thi
 
 def printable_url(url: str) -> str:
     """Return `url` without its password and options; of a Unix socket, its directory is kept."""
-    parts = urlsplit(url)
+    parts = split_postgres_url(url)
     user, _, host = parts.netloc.rpartition("@")
     login = f"{user.partition(':')[0]}@" if user else ""
     directory = _option(url, "host")
@@ -104,7 +105,7 @@ def no_server(failures: Mapping[str, BaseException], url: str) -> DatabaseUnavai
 
 
 def _place(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2] or _option(url, "host")
+    return split_postgres_url(url).netloc.rpartition("@")[2] or _option(url, "host")
 
 
 def _why_not(error: BaseException, url: str) -> str:
@@ -153,7 +154,7 @@ def _server_error(error: asyncpg.PostgresError, url: str) -> DatabaseUnavailable
 
 def _network_problem(error: BaseException, url: str) -> tuple[str, str]:
     """Return why no session was established, and the fix."""
-    host = urlsplit(url).hostname or ""
+    host = split_postgres_url(url).hostname or ""
     if isinstance(error, socket.gaierror):
         return f"the host name {host!r} cannot be resolved", f"correct the host in {_SETTING}"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -194,13 +195,13 @@ def _unanswered(error: BaseException, url: str) -> tuple[str, str]:
 
 
 def _filled(text: str, url: str) -> str:
-    parts = urlsplit(url)
+    parts = split_postgres_url(url)
     user = unquote(parts.username or "") or _option(url, "user") or "of this process"
     return text.format(user=user, database=unquote(parts.path.lstrip("/")) or user)
 
 
 def _option(url: str, name: str) -> str:
-    return parse_qs(urlsplit(url).query).get(name, [""])[-1]
+    return parse_qs(split_postgres_url(url).query).get(name, [""])[-1]
 
 
 def _first_line(error: BaseException) -> str:

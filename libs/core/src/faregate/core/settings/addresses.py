@@ -2,6 +2,7 @@
 
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from faregate.core.settings.postgres_url import split_postgres_url
 from faregate.wire.broker_addresses import broker_addresses
 
 __all__ = ["address_problem", "broker_problem", "clickhouse_problem", "one_url_per_server"]
@@ -24,7 +25,7 @@ def address_problem(url: str) -> str | None:
     if not url.startswith(_POSTGRES):
         return _host_problem(url)
     try:
-        problem = _postgres_problem(urlsplit(url))
+        problem = _postgres_problem(split_postgres_url(url))
     except ValueError:
         return _UNREADABLE
     servers = one_url_per_server(url) if problem is None else ()
@@ -58,7 +59,7 @@ def one_url_per_server(url: str) -> tuple[str, ...]:
 
     Of several servers, the one is meant that accepts writes, unless the URL names another `target_session_attrs`.
     """
-    parts = urlsplit(url)
+    parts = split_postgres_url(url)
     login, at, hosts = parts.netloc.rpartition("@")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     named = hosts.split(",") if hosts else options.get("host", "").split(",")

@@ -8,7 +8,7 @@ import re
 from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlunsplit
 
 from cyclopts import Parameter
 
@@ -21,6 +21,7 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
+from faregate.core.settings.postgres_url import split_postgres_url
 
 if TYPE_CHECKING:
     from faregate.core.db.database import Database
@@ -180,7 +181,7 @@ async def _run(program: str, *arguments: str, url: str | None = None) -> str:
 
     environment = dict(os.environ)
     if url is not None:
-        parts = urlsplit(url)
+        parts = split_postgres_url(url)
         if parts.password is not None:
             environment["PGPASSWORD"] = unquote(parts.password)
             parts = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@", 1))

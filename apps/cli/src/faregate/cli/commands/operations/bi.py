@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlunsplit
 
 from cyclopts import App, Parameter
 
@@ -14,6 +14,7 @@ from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, print_done, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
+from faregate.core.settings.postgres_url import split_postgres_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,6 +124,6 @@ async def _granted(
 
 
 def _address(url: str, name: str, password: str | None) -> str:
-    parts = urlsplit(url)
+    parts = split_postgres_url(url)
     login = quote(name, safe="") + (f":{quote(password, safe='')}" if password is not None else "")
     return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
