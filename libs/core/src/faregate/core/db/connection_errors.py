@@ -18,7 +18,7 @@ from faregate.core.errors import (
     FaregateError,
     ReadOnlyServerError,
 )
-from faregate.core.settings.postgres_url import split_postgres_url
+from faregate.core.values.postgres_url import split_postgres_url
 
 __all__ = [
     "OLDEST_MAJOR",

@@ -2,7 +2,7 @@
 
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from faregate.core.settings.postgres_url import split_postgres_url
+from faregate.core.values.postgres_url import split_postgres_url
 from faregate.wire.broker_addresses import broker_addresses
 
 __all__ = ["address_problem", "broker_problem", "clickhouse_problem", "one_url_per_server"]

@@ -21,7 +21,7 @@ from faregate.core.db.subjects import Subjects
 from faregate.core.errors import ConfigurationError, FaregateError
 from faregate.core.runtime import event_loop
 from faregate.core.runtime.private_files import private_file
-from faregate.core.settings.postgres_url import split_postgres_url
+from faregate.core.values.postgres_url import split_postgres_url
 
 if TYPE_CHECKING:
     from faregate.core.db.database import Database

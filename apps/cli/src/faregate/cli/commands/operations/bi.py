@@ -14,7 +14,7 @@ from faregate.cli.shared.options import Output
 from faregate.cli.shared.output import console, print_done, print_json, print_table
 from faregate.cli.shared.session import with_library
 from faregate.core.errors import InvalidError
-from faregate.core.settings.postgres_url import split_postgres_url
+from faregate.core.values.postgres_url import split_postgres_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
