@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import Decimal
-from pathlib import Path
 from statistics import median
 
 from faregate.analytics.answers.facts import FactReader
@@ -27,7 +26,7 @@ from faregate.benchmarks.processor_time import ProcessorTime
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.subjects import Subjects
-from faregate.core.settings import load_settings
+from faregate.core.settings import Settings, load_settings
 from faregate.core.values.time_zones import time_zone
 from faregate.usage.meters.catalog import MeterCatalog
 
@@ -62,16 +61,16 @@ class Asked:
 
 
 async def ask_all(
-    database: Database, rounds: int, *, days: int, scale: int = 1, columns: Path | None = None
+    database: Database, rounds: int, *, days: int, scale: int = 1, copy: Settings | None = None
 ) -> list[Asked]:
     """Ask every question about the last `days` `rounds` times; the limits are multiplied by `scale`.
 
-    With `columns`, the folder of a columnar copy, facts are read from it.
+    With `copy`, settings that name the place of a columnar copy, facts are read from it.
     """
     archived, subjects = ArchivedMonths(database), Subjects(database)
     raw = RawRepository(database, archived)
     rollups, meters = RollupRepository(database, archived), MeterCatalog(database)
-    facts = _facts(database, raw, columns)
+    facts = _facts(database, raw, copy or load_settings())
     reader = FactReader(facts, rollups, subjects)
     models = KnownModels(rollups)
     known = KnownMeters(database, meters, rollups)
@@ -94,9 +93,8 @@ async def ask_all(
     return asked
 
 
-def _facts(database: Database, raw: RawRepository, columns: Path | None) -> RawRepository:
-    """Return what reads facts: the copy in `columns`, as a gateway does by its default settings, or the table."""
-    settings = load_settings(columnar_dir=columns)
+def _facts(database: Database, raw: RawRepository, settings: Settings) -> RawRepository:
+    """Return what reads facts in a gateway of those settings: the columnar copy, or the table."""
     return make_facts(settings, database, Subjects(database), ArchivedMonths(database), Registry(database), raw)
 
 

@@ -3,11 +3,10 @@
 import gc
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
+from faregate.analytics.columnar.container import make_place
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
-from faregate.analytics.columnar.folder_place import FolderPlace
 from faregate.analytics.columnar.registry import Registry
 from faregate.analytics.rollups.job import Roller
 from faregate.benchmarks.events import make_events
@@ -16,6 +15,7 @@ from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
 from faregate.core.db.subjects import Subjects
+from faregate.core.settings import Settings
 from faregate.usage.events.recorder import EventLike, UsageRecorder
 from faregate.usage.events.reports import IngestReport
 from faregate.usage.events.repository import EventRepository
@@ -93,16 +93,16 @@ async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
     """
     await _vacuum(database)
     before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
-    await Roller(database, Partitions(database, "usage_event")).run()
+    await Roller(database, Partitions(database, "usage_event"), SystemClock()).run()
     seconds, used = _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
     await _vacuum(database)
     return seconds, used
 
 
-async def copy_columns(database: Database, folder: Path) -> tuple[float, ProcessorTime]:
-    """Make the columnar copy of all facts in `folder`, and return the seconds and the processor time."""
+async def copy_columns(database: Database, settings: Settings) -> tuple[float, ProcessorTime]:
+    """Make the columnar copy of all facts at the place that the settings name, and return the seconds and the processor time."""
     before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
-    await ColumnarCopier(database, Registry(database), FolderPlace(folder), CopyLimits()).run()
+    await ColumnarCopier(database, Registry(database), make_place(settings), CopyLimits()).run()
     return _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
 
 

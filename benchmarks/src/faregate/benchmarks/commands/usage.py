@@ -16,6 +16,7 @@ from faregate.core.runtime import event_loop
 
 if TYPE_CHECKING:
     from faregate.core.db.database import Database
+    from faregate.core.settings import Settings
     from faregate.usage.events.recorder import UsageRecorder
 
 __all__ = ["ingest", "queries"]
@@ -61,12 +62,15 @@ def queries(
         bool,
         Parameter(help="Read facts from a columnar copy (extra columnar), as with FAREGATE_COLUMNAR_DIR.", negative=()),
     ] = False,
+    clickhouse: Annotated[
+        str | None, Parameter(help="Read facts from a copy in this ClickHouse, as with FAREGATE_CLICKHOUSE_URL.")
+    ] = None,
     output: _Output = "table",
 ) -> int:
     """P5: time the dashboard's questions over 30 days, without cache; some are also asked of the raw facts. Exit 1 above
     the limits.
     """
-    found = event_loop.run(_queries(events, rounds, varied=varied, columnar=columnar))
+    found = event_loop.run(_queries(events, rounds, varied=varied, columnar=columnar, clickhouse=clickhouse))
     passed = all(took["ms"] <= took["limit_ms"] for took in found["questions"])
     if output == "json":
         print_json({**found, "passed": passed})
@@ -75,11 +79,12 @@ def queries(
     return 0 if passed else 1
 
 
-async def _queries(count: int, rounds: int, *, varied: bool, columnar: bool) -> dict[str, Any]:
+async def _queries(count: int, rounds: int, *, varied: bool, columnar: bool, clickhouse: str | None) -> dict[str, Any]:
     from faregate.benchmarks.asking import ask_all
     from faregate.benchmarks.events import make_events
     from faregate.benchmarks.metering import fill, memory_mib, roll_up, sizes_mb
     from faregate.benchmarks.varied_events import VARIED_DAYS, make_varied_events
+    from faregate.core.settings import load_settings
 
     days, make = (VARIED_DAYS, make_varied_events) if varied else (_DAYS, make_events)
     scale = _SCALE if count >= _MANY else 1
@@ -88,9 +93,9 @@ async def _queries(count: int, rounds: int, *, varied: bool, columnar: bool) -> 
         rolled, used = await roll_up(database)
         sizes = await sizes_mb(database)
         with TemporaryDirectory(prefix="faregate-bench-") as folder:
-            columns = Path(folder) if columnar else None
-            copied = await _copied(database, columns, count) if columns is not None else {}
-            asked = await ask_all(database, rounds, days=days, scale=scale, columns=columns)
+            place = load_settings(columnar_dir=Path(folder) if columnar else None, clickhouse_url=clickhouse)
+            copied = await _copied(database, place, count) if columnar or clickhouse else {}
+            asked = await ask_all(database, rounds, days=days, scale=scale, copy=place)
     facts = sizes.pop("usage_event")
     return {
         "events": report.accepted,
@@ -110,17 +115,17 @@ async def _queries(count: int, rounds: int, *, varied: bool, columnar: bool) -> 
     }
 
 
-async def _copied(database: Database, folder: Path, count: int) -> dict[str, float]:
-    """Make the columnar copy, and return how long it took and how large it is."""
+async def _copied(database: Database, place: Settings, count: int) -> dict[str, float]:
+    """Make the columnar copy, and return how long it took and how large its files are."""
     from faregate.benchmarks.metering import copy_columns
 
-    seconds, used = await copy_columns(database, folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+    seconds, used = await copy_columns(database, place)
+    files = place.columnar_dir.rglob("*.parquet") if place.columnar_dir is not None else ()
     return {
         "copy_seconds": round(seconds, 1),
         "copy_facts_per_second": round(count / seconds),
         "copy_facts_per_processor_second": round(count / used.total),
-        "columns_mb": round(size / 1e6, 1),
+        "columns_mb": round(sum(path.stat().st_size for path in files) / 1e6, 1),
     }
 
 
