@@ -25,7 +25,7 @@ from faregate.usage.price_book.repository import PriceRepository
 from faregate.usage.price_book.service import PriceService
 from faregate.wire.money import PricingPolicy
 
-__all__ = ["MakeEvents", "copy_columns", "fill", "memory_mib", "recorder_of", "roll_up", "sizes_mb"]
+__all__ = ["MakeEvents", "copy_columns", "fill", "memory_mib", "recorder_of", "roll_up", "sizes_mb", "vacuum"]
 
 _CLOCK = SystemClock()
 _TABLES = ("usage_event", "usage_rollup", "usage_active", "usage_user")
@@ -91,11 +91,11 @@ async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
     """Make the rollups, and return the seconds and the processor time; table statistics are up to date before and after, as
     autovacuum keeps them.
     """
-    await _vacuum(database)
+    await vacuum(database)
     before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
     await Roller(database, Partitions(database, "usage_event"), SystemClock()).run()
     seconds, used = _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
-    await _vacuum(database)
+    await vacuum(database)
     return seconds, used
 
 
@@ -124,7 +124,8 @@ def memory_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-async def _vacuum(database: Database) -> None:
+async def vacuum(database: Database) -> None:
+    """Vacuum and analyze all tables."""
     connection = await database.connect()
     await connection.execute("set statement_timeout = 0")
     await connection.execute("vacuum analyze")

@@ -5,12 +5,14 @@ must not be blocked by that.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from aiormq.exceptions import DeliveryError, PublishError
 
 from faregate.core.errors import BrokerUnavailableError, EngineUnavailableError
 from faregate.core.logging import get_logger
+from faregate.core.messaging.rabbitmq.confirmed_batch import publish_batch
 from faregate.core.messaging.rabbitmq.connection import RPC_SECONDS, Link
 from faregate.core.messaging.rabbitmq.envelope import Envelope
 from faregate.core.messaging.rabbitmq.topology import Topology
@@ -40,6 +42,7 @@ class Publisher:
         self._link: Link | None = None
         self._connecting = asyncio.Lock()
         self._window = asyncio.Semaphore(_WINDOW)
+        self._entering = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect now. Safe to repeat."""
@@ -76,7 +79,7 @@ class Publisher:
     ) -> list[tuple[Envelope, BaseException]]:
         link = await self._linked()
         failpoint("publishing")
-        outcomes = await asyncio.gather(*(self._send(link, envelope) for envelope in envelopes), return_exceptions=True)
+        outcomes = await self._send(link, envelopes)
         failpoint("published")
         failed = [(e, outcome) for e, outcome in zip(envelopes, outcomes, strict=True) if outcome is not None]
         if any(isinstance(error, PublishError) for _, error in failed):
@@ -85,17 +88,30 @@ class Publisher:
             await self._drop(link, silent=any(isinstance(error, TimeoutError) for _, error in failed))
         return failed
 
-    async def _send(self, link: Link, envelope: Envelope) -> None:
-        async with self._window:
-            await link.channel.basic_publish(
-                envelope.body,
-                exchange=envelope.exchange,
-                routing_key=envelope.routing_key,
-                properties=envelope.properties(),
-                mandatory=True,
-                timeout=self._confirm_seconds,
-                wait=False,
-            )
+    async def _send(self, link: Link, envelopes: Sequence[Envelope]) -> list[BaseException | None]:
+        """Publish in steps; once the broker is too late with one, the rest is not sent."""
+        outcomes = list[BaseException | None]()
+        for first in range(0, len(envelopes), _WINDOW):
+            step = envelopes[first : first + _WINDOW]
+            async with self._room(len(step)):
+                outcomes += await publish_batch(link.channel, step, timeout_seconds=self._confirm_seconds)
+            if any(isinstance(outcome, TimeoutError) for outcome in outcomes):
+                break
+        return outcomes + [TimeoutError() for _ in envelopes[len(outcomes) :]]
+
+    @asynccontextmanager
+    async def _room(self, count: int) -> AsyncGenerator[None]:
+        """Wait for room for `count` messages in the window; one task at a time, so that two do not wait for each other."""
+        taken = 0
+        try:
+            async with self._entering:
+                while taken < count:
+                    await self._window.acquire()
+                    taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._window.release()
 
     async def _linked(self) -> Link:
         async with self._connecting:

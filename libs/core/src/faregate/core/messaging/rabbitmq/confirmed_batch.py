@@ -1,0 +1,108 @@
+"""Publishing of many messages in one piece, each confirmed by itself.
+
+aiormq publishes one message at a time, with a lock, a timer and a place in its write queue for each. Here tags and confirmations
+are kept as its `Channel.basic_publish` keeps them, so that its reader resolves them, and all messages are written at once.
+"""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel
+from pamqp import frame
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from faregate.core.messaging.rabbitmq.envelope import Envelope
+
+__all__ = ["publish_batch"]
+
+_BODY, _END = 3, b"\xce"
+
+_Confirmation = asyncio.Future[Any]
+_Message = tuple[str, bytes]
+"""The id of a message and its frames."""
+
+
+async def publish_batch(
+    channel: Channel, envelopes: Sequence[Envelope], *, timeout_seconds: float
+) -> list[BaseException | None]:
+    """Publish on a channel with confirms; return for each message why it is not known to be stored, or None.
+
+    A message that the broker could not route gets a `PublishError`, one that it refused a `DeliveryError`, one that it did not
+    confirm in time a `TimeoutError`, one that cannot be encoded the error of that; after the loss of the channel, the others get
+    its error.
+    """
+    made = [_made(channel, envelope) for envelope in envelopes]
+    messages = [message for message in made if isinstance(message, tuple)]
+    sent = iter(await _confirmed(channel, messages, timeout_seconds) if messages else ())
+    return [next(sent) if isinstance(message, tuple) else message for message in made]
+
+
+async def _confirmed(
+    channel: Channel, messages: Sequence[_Message], timeout_seconds: float
+) -> list[BaseException | None]:
+    confirmations: list[_Confirmation] = []
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            confirmations = await _send(channel, messages)
+            await asyncio.wait(confirmations)
+    except TimeoutError:
+        confirmations = confirmations or [asyncio.Future() for _ in messages]
+    finally:
+        for message_id, _ in messages:
+            channel.message_id_delivery_tag.pop(message_id, None)
+    return [_outcome(confirmation) for confirmation in confirmations]
+
+
+async def _send(channel: Channel, messages: Sequence[_Message]) -> list[_Confirmation]:
+    """Write all in one piece, which counts as published from then on."""
+    piece = ChannelFrame(b"".join(data for _, data in messages), should_close=False)
+    async with channel.lock:
+        tags = range(channel.delivery_tag + 1, channel.delivery_tag + 1 + len(messages))
+        confirmations = [cast("_Confirmation", channel.create_future()) for _ in tags]
+        channel.confirmations.update(zip(tags, confirmations, strict=True))
+        channel.message_id_delivery_tag.update(
+            (message_id, tag) for (message_id, _), tag in zip(messages, tags, strict=True)
+        )
+        channel.delivery_tag = tags[-1]
+        try:
+            await channel.write_queue.put(piece)
+        except BaseException:  # the broker has seen none of them: their tags are free again
+            channel.delivery_tag = tags[0] - 1
+            for tag, confirmation in zip(tags, confirmations, strict=True):
+                channel.confirmations.pop(tag, None)
+                confirmation.cancel()
+            raise
+    return confirmations
+
+
+def _made(channel: Channel, envelope: Envelope) -> _Message | Exception:
+    try:
+        properties, body, number = envelope.properties(), envelope.body, channel.number
+        header = ContentHeader(properties=properties, body_size=len(body))
+        parts = [_publish_frame(number, envelope.exchange, envelope.routing_key), frame.marshal(header, number)]
+    except Exception as error:  # noqa: BLE001  pamqp raises several kinds, and the others of the batch are published
+        return error
+    size = channel.max_content_size
+    parts += [_body_frame(number, body[at : at + size]) for at in range(0, len(body), size)]
+    return str(properties.message_id), b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _publish_frame(number: int, exchange: str, routing_key: str) -> bytes:
+    publish = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
+    return cast("bytes", frame.marshal(publish, number))
+
+
+def _body_frame(number: int, payload: bytes) -> bytes:
+    return struct.pack(">BHI", _BODY, number, len(payload)) + payload + _END
+
+
+def _outcome(confirmation: _Confirmation) -> BaseException | None:
+    if not confirmation.done():
+        return TimeoutError()
+    return asyncio.CancelledError() if confirmation.cancelled() else confirmation.exception()
