@@ -5,7 +5,7 @@ Workers settle a pre-filled queue; pgbench makes the same writes with one transa
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -180,7 +180,7 @@ async def _half_load(ground: Ground, wallets: int, rate: float, workers: int, se
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def _without_collection() -> Generator[None]:
     """Collect no garbage in this process, which holds the data of the whole benchmark: a pause would count as a message's wait."""
     gc.collect()
     gc.disable()

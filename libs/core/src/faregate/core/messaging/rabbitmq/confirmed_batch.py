@@ -1,4 +1,4 @@
-"""Publishing of many messages in one piece, each confirmed by itself.
+"""Publishing of many messages in one piece, each with a confirm.
 
 aiormq publishes one message at a time, with a lock, a timer and a place in its write queue for each. Here tags and confirmations
 are kept as its `Channel.basic_publish` keeps them, so that its reader resolves them, and all messages are written at once.
@@ -7,8 +7,9 @@ are kept as its `Channel.basic_publish` keeps them, so that its reader resolves 
 import asyncio
 import struct
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
@@ -27,6 +28,22 @@ _Message = tuple[str, bytes]
 """The id of a message and its frames."""
 
 
+class _IChannel(Protocol):
+    """What is used of a `Channel`, with the types that aiormq leaves open."""
+
+    number: int
+    max_content_size: int
+    delivery_tag: int
+    confirmations: dict[int, Any]
+    message_id_delivery_tag: dict[str, int]
+    write_queue: asyncio.Queue[ChannelFrame]
+
+    @property
+    def lock(self) -> AbstractAsyncContextManager[None]: ...
+
+    def create_future(self) -> _Confirmation: ...
+
+
 async def publish_batch(
     channel: Channel, envelopes: Sequence[Envelope], *, timeout_seconds: float
 ) -> list[BaseException | None]:
@@ -36,34 +53,36 @@ async def publish_batch(
     confirm in time a `TimeoutError`, one that cannot be encoded the error of that; after the loss of the channel, the others get
     its error.
     """
-    made = [_made(channel, envelope) for envelope in envelopes]
+    open_channel = cast("_IChannel", channel)
+    made = [_made(open_channel, envelope) for envelope in envelopes]
     messages = [message for message in made if isinstance(message, tuple)]
-    sent = iter(await _confirmed(channel, messages, timeout_seconds) if messages else ())
+    sent = iter(await _confirmed(open_channel, messages, timeout_seconds) if messages else ())
     return [next(sent) if isinstance(message, tuple) else message for message in made]
 
 
 async def _confirmed(
-    channel: Channel, messages: Sequence[_Message], timeout_seconds: float
+    channel: _IChannel, messages: Sequence[_Message], timeout_seconds: float
 ) -> list[BaseException | None]:
     confirmations: list[_Confirmation] = []
     try:
         async with asyncio.timeout(timeout_seconds):
             confirmations = await _send(channel, messages)
             await asyncio.wait(confirmations)
-    except TimeoutError:
-        confirmations = confirmations or [asyncio.Future() for _ in messages]
+    except Exception as error:  # noqa: BLE001  aiormq raises several kinds on a channel that was lost
+        if not confirmations:
+            return [error for _ in messages]
     finally:
         for message_id, _ in messages:
             channel.message_id_delivery_tag.pop(message_id, None)
     return [_outcome(confirmation) for confirmation in confirmations]
 
 
-async def _send(channel: Channel, messages: Sequence[_Message]) -> list[_Confirmation]:
+async def _send(channel: _IChannel, messages: Sequence[_Message]) -> list[_Confirmation]:
     """Write all in one piece, which counts as published from then on."""
     piece = ChannelFrame(b"".join(data for _, data in messages), should_close=False)
     async with channel.lock:
         tags = range(channel.delivery_tag + 1, channel.delivery_tag + 1 + len(messages))
-        confirmations = [cast("_Confirmation", channel.create_future()) for _ in tags]
+        confirmations = [channel.create_future() for _ in tags]
         channel.confirmations.update(zip(tags, confirmations, strict=True))
         channel.message_id_delivery_tag.update(
             (message_id, tag) for (message_id, _), tag in zip(messages, tags, strict=True)
@@ -80,7 +99,7 @@ async def _send(channel: Channel, messages: Sequence[_Message]) -> list[_Confirm
     return confirmations
 
 
-def _made(channel: Channel, envelope: Envelope) -> _Message | Exception:
+def _made(channel: _IChannel, envelope: Envelope) -> _Message | Exception:
     try:
         properties, body, number = envelope.properties(), envelope.body, channel.number
         header = ContentHeader(properties=properties, body_size=len(body))
@@ -95,7 +114,7 @@ def _made(channel: Channel, envelope: Envelope) -> _Message | Exception:
 @lru_cache(maxsize=256)
 def _publish_frame(number: int, exchange: str, routing_key: str) -> bytes:
     publish = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
-    return cast("bytes", frame.marshal(publish, number))
+    return frame.marshal(publish, number)
 
 
 def _body_frame(number: int, payload: bytes) -> bytes:
