@@ -19,7 +19,6 @@ from faregate.analytics.question.filters import Filters, Question, TimeRange
 from faregate.analytics.rollups.job import Roller
 from faregate.analytics.rollups.percentiles import percentile
 from faregate.analytics.values import Measures
-from faregate.core.clock import SystemClock
 from faregate.core.errors import InvalidError
 
 NOW = datetime.now(UTC)
@@ -121,7 +120,7 @@ class Life:
         await self.lab.analytics.roller().run()
 
     async def roll_some(self) -> None:
-        roller = Roller(self.lab.database, self.lab.analytics.partitions(), SystemClock(), batch_facts=4)
+        roller = Roller(self.lab.database, self.lab.analytics.partitions(), batch_facts=4)
         await self.lab.database.run(roller._run)
 
     async def crash(self) -> None:

@@ -93,7 +93,7 @@ async def roll_up(database: Database) -> tuple[float, ProcessorTime]:
     """
     await vacuum(database)
     before, began = await ProcessorTime.now(database), _CLOCK.monotonic()
-    await Roller(database, Partitions(database, "usage_event"), SystemClock()).run()
+    await Roller(database, Partitions(database, "usage_event")).run()
     seconds, used = _CLOCK.monotonic() - began, await ProcessorTime.now(database) - before
     await vacuum(database)
     return seconds, used

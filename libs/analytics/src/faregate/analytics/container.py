@@ -53,7 +53,7 @@ class AnalyticsContainer(containers.DeclarativeContainer):
     copier = columnar.container.copier
     facts: providers.Provider[FactReader] = providers.Singleton(FactReader, columnar.container.facts, rollups, subjects)
     partitions: providers.Provider[Partitions] = providers.Singleton(Partitions, database, "usage_event")
-    roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions, clock)
+    roller: providers.Provider[Roller] = providers.Singleton(Roller, database, partitions)
     archive: providers.Provider[EventArchive] = providers.Singleton(
         EventArchive,
         database,

@@ -5,7 +5,6 @@ finished transactions: the state holds a snapshot, and the next run adds the fac
 of the host that stays open for an hour delays only its own facts.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,8 +12,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.rollups.repair_sql import CLEAR, REPAIR
-from faregate.analytics.rollups.sql import ADD, ADOPT, ADVANCE, LOCK, PREPARE, STATE, WAITING
-from faregate.core.clock import IClock
+from faregate.analytics.rollups.sql import ADD, ADOPT, LOCK, PREPARE, STATE, WAITING
 from faregate.core.db.database import Database
 from faregate.core.db.partitions import Partitions
 from faregate.core.logging import get_logger
@@ -24,8 +22,6 @@ __all__ = ["Rolled", "Roller"]
 log = get_logger(__name__)
 
 BATCH_FACTS = 200_000
-_REST_SECONDS = 0.25
-"""Longest rest after a statement, which is as long as the statement took: meanwhile settlements have its processor."""
 
 Waiting = tuple[int, int]
 """A transaction, and how many facts it wrote."""
@@ -53,12 +49,9 @@ class RollupSnapshot:
 class Roller:
     """Adds facts to the sums. Safe to run in any process, any number of times, also concurrently."""
 
-    def __init__(
-        self, database: Database, partitions: Partitions, clock: IClock, *, batch_facts: int = BATCH_FACTS
-    ) -> None:
+    def __init__(self, database: Database, partitions: Partitions, *, batch_facts: int = BATCH_FACTS) -> None:
         self._database = database
         self._partitions = partitions
-        self._clock = clock
         self._batch_facts = batch_facts
 
     async def run(self) -> int:
@@ -96,7 +89,7 @@ class Roller:
                 return Rolled(0, more=False)
             cut = self._cut(waiting, old, state.snapshot_min)
         now = RollupSnapshot(state.snapshot_max, tuple(state.in_progress))
-        rolled = await self._add(session, old, now if cut is None else RollupSnapshot(cut), rest=cut is None)
+        rolled = await self._add(session, old, now if cut is None else RollupSnapshot(cut))
         return replace(rolled, waiting=waiting)
 
     async def _waiting(self, session: AsyncSession, old: RollupSnapshot) -> Sequence[Waiting]:
@@ -116,22 +109,14 @@ class Roller:
             total += facts if tx >= old.from_tx or tx in old.open_txs else 0
         return None
 
-    async def _add(self, session: AsyncSession, old: RollupSnapshot, new: RollupSnapshot, *, rest: bool) -> Rolled:
-        """Add a batch to one kind of sums after the other. The facts of two snapshots are the same for each statement: a fact does
-        not change, and its month cannot be detached meanwhile.
-        """
+    async def _add(self, session: AsyncSession, old: RollupSnapshot, new: RollupSnapshot) -> Rolled:
         span = {
             "from_tx": old.from_tx,
             "open_txs": list(old.open_txs),
             "next_tx": new.from_tx,
             "next_open": list(new.open_txs),
         }
-        for statement in ADD:
-            began = self._clock.monotonic()
-            await self._database.rows(session, statement, **span)
-            if rest:
-                await asyncio.sleep(min(self._clock.monotonic() - began, _REST_SECONDS))
-        row = (await self._database.rows(session, ADVANCE, **span))[0]
+        row = (await self._database.rows(session, ADD, **span))[0]
         if row.taken_back:
             for statement in REPAIR:
                 await self._database.rows(session, statement, **span)

@@ -11,7 +11,6 @@ from faregate.analytics.rollups.percentiles import GAMMA, ZERO_BIN
 __all__ = [
     "ADD",
     "ADOPT",
-    "ADVANCE",
     "LOCK",
     "MASK",
     "NEW",
@@ -130,24 +129,15 @@ _OTHERS = tuple(name for name in _BY_USES if name != "organization")
 
 MASK = f"set_bit(0::bit({CHUNK_BITS}), (subject_id % {CHUNK_BITS})::int, 1)"
 
-_COLUMNS = {
-    "quarter": _QUARTER,
-    "hour": _HOUR,
-    "day": "(e.time at time zone 'UTC')::date",
-    "feature": "e.feature_key",
-    "organization": "e.organization_id::text",
-    "status": STATUS,
-    "unpriced": UNPRICED,
-    "bin": _BIN,
-}
-"""How the columns of a batch that are not those of a fact are made of it."""
-
-
-def _batch(*names: str) -> str:
-    """Return the facts of a batch with those columns."""
-    columns = ", ".join(f"{_COLUMNS.get(name, f'e.{name}')} as {name}" for name in names)
-    return f"batch as materialized (select {columns} from faregate.usage_event e where {NEW})"  # noqa: S608
-
+_BATCH = f"""
+batch as materialized (
+  select e.time, {_QUARTER} as quarter, {_HOUR} as hour, (e.time at time zone 'UTC')::date as day, e.sign, e.subject_id,
+    e.service, e.model, e.provider, e.feature_key as feature, e.organization_id::text as organization, e.country,
+    e.device, {STATUS} as status, e.meter, e.requests, e.calls, e.input_tokens, e.output_tokens, e.credits, e.charged,
+    e.cost, {UNPRICED} as unpriced, e.latency_ms, e.quantity, {_BIN} as bin
+  from faregate.usage_event e where {NEW}
+)
+"""  # noqa: S608
 
 _ROLLED = f"""
 quarters as materialized (
@@ -249,33 +239,13 @@ user_days as materialized (
 )
 """  # noqa: S608
 
-_MEASURED = (
-    "sign",
-    "status",
-    "requests",
-    "input_tokens",
-    "output_tokens",
-    "credits",
-    "charged",
-    "cost",
-    "unpriced",
-    "latency_ms",
-)
-_NAMES = ("service", "model", "provider", "feature", "organization", "country", "device", "meter")
-
-ADD = (
-    f"with {_batch(*_NAMES, *_MEASURED, 'calls', 'quantity', 'quarter', 'hour', 'day', 'bin')}, {_ROLLED} select 1",
-    f"with {_batch(*_NAMES, 'sign', 'status', 'subject_id', 'day', 'quarter')}, {_ACTIVATED} select 1",
-    f"with {_batch(*_MEASURED, 'subject_id', 'time', 'day')}, {_PERSONAL} select 1",
-)
-"""Each adds all facts of a batch to some of the sums."""
-
-ADVANCE = f"""
-with batch as (select count(*) as added, count(*) filter (where e.sign < 0) as taken_back from faregate.usage_event e where {NEW})
+ADD = f"""
+with {_BATCH}, {_ROLLED}, {_ACTIVATED}, {_PERSONAL}
 update faregate.rollup_state
-set from_tx = :next_tx, open_txs = cast(:next_open as bigint[]), rolled_at = now(), facts = facts + batch.added
-from batch where state_id = 1
-returning batch.added, batch.taken_back
+set from_tx = :next_tx, open_txs = cast(:next_open as bigint[]), rolled_at = now(),
+  facts = facts + (select count(*) from batch)
+where state_id = 1
+returning (select count(*) from batch) as added, (select count(*) from batch where sign < 0) as taken_back
 """  # noqa: S608
 
 ADOPT = "update faregate.usage_event set tx = 0 where tx >= :snapshot_max"
