@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from pytest_mock import MockerFixture
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
@@ -157,3 +158,18 @@ async def test_append_only_rows_refer_to_a_person_by_number(database: Database, 
         "bootstrap": "bootstrap",
         "cli:ada": "cli:ada",
     }
+
+
+async def test_many_who_ask_for_the_newest_value_share_a_look_that_began_after_they_asked(
+    database: Database, mocker: MockerFixture
+) -> None:
+    async def load(_session: AsyncSession) -> str:
+        return "loaded"
+
+    cache: VersionedCache[str] = VersionedCache(database, "things", load)
+    looks = mocker.spy(VersionedCache, "_refresh")
+
+    assert await asyncio.gather(*(cache.newest() for _ in range(30))) == ["loaded"] * 30
+    assert looks.call_count <= 2
+    await cache.newest()
+    assert looks.call_count <= 3

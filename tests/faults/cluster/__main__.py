@@ -13,7 +13,7 @@ from typing import Any
 
 from faregate.core.db.embedded import EmbeddedServer
 from faults.cluster.controls import without_confirms
-from faults.cluster.faults import Fault, PostgresFaults, RabbitFaults
+from faults.cluster.faults import Act, Fault, PostgresFaults, RabbitFaults
 from faults.cluster.network import Network, namespaces_problem
 from faults.cluster.patroni import PROGRAMS, PatroniCluster
 from faults.cluster.rabbit import RabbitCluster
@@ -38,24 +38,30 @@ async def _rabbit(results: list[Result], seed: int, directory: Path, only: str |
         await cluster.open()
         faults = RabbitFaults(network, cluster)
         chosen = _chosen(faults.all(), only)
-        results.append(await _on_rabbit("rabbitmq", seed, directory, cluster, postgres.url, chosen))
+        results.append(await _on_rabbit("rabbitmq", seed, directory, cluster, postgres.url, chosen, faults.restart))
         if controls:
             await execute(postgres.url, f"create database {_CONTROL_NAME}")
             url = address(postgres.url, _CONTROL_NAME)
             cut_off = [faults.unplugged(cluster.nodes[-1])]
-            results.append(await _on_rabbit(UNCONFIRMED, seed, directory, cluster, url, cut_off))
+            results.append(await _on_rabbit(UNCONFIRMED, seed, directory, cluster, url, cut_off, faults.restart))
     finally:
         await asyncio.to_thread(network.close)
         await asyncio.to_thread(postgres.stop_now)
 
 
 async def _on_rabbit(
-    name: str, seed: int, directory: Path, cluster: RabbitCluster, database_url: str, faults: Sequence[Fault]
+    name: str,
+    seed: int,
+    directory: Path,
+    cluster: RabbitCluster,
+    database_url: str,
+    faults: Sequence[Fault],
+    restart: Act,
 ) -> Result:
     settings = {"HTTP": {"database_url": database_url, "broker_url": cluster.urls}}
     hasty = without_confirms(cluster.url(cluster.nodes[-1])) if name == UNCONFIRMED else None
     trial = Trial(
-        name, directory, settings, database_url, cluster.is_whole, seed=seed, say=_say, publish_with=hasty
+        name, directory, settings, database_url, cluster.is_whole, seed=seed, say=_say, publish_with=hasty, restart=restart
     )  # fmt: skip
     return await trial.run(faults)
 

@@ -10,7 +10,7 @@ from faults.cluster.network import HOST, Network
 from faults.cluster.patroni import TTL_SECONDS, PatroniCluster
 from faults.cluster.rabbit import RabbitCluster
 
-__all__ = ["Fault", "PostgresFaults", "RabbitFaults"]
+__all__ = ["Act", "Fault", "PostgresFaults", "RabbitFaults"]
 
 _ALONE = "cut off from the other servers only"
 """Callers still reach it."""
@@ -77,6 +77,11 @@ class RabbitFaults:
 
     async def _follower(self) -> str:
         return self._next(await self._leader())
+
+    async def restart(self, node: str) -> None:
+        """Kill and start a node, as whoever runs the cluster does with one that does not come back to it."""
+        await _kill(self._network)(node)
+        self._cluster.start(node)
 
     async def _start(self, node: str) -> None:
         self._cluster.start(node)

@@ -69,8 +69,9 @@ def _row(window: Window) -> str:
     silences = " / ".join(f"{seconds:.1f}" for seconds in window.silences.values())
     refusals = ", ".join(f"{count} x {what}" for what, count in sorted(window.refusals.items())) or "nothing"
     late = " **late**" if window.is_late else "" if window.fault.quorum else " (no quorum)"
+    restarted = ", then restarted by hand" if window.restarted else ""
     return (
-        f"| {window.fault.name}, {window.mended - window.began:.0f} s | {silences}{late} | "
+        f"| {window.fault.name}, {window.mended - window.began:.0f} s{restarted} | {silences}{late} | "
         f"{window.lag_seconds:.1f} s | {window.back_seconds:.1f} s | {window.stalled_seconds:.1f} s | {refusals} |"
     )
 

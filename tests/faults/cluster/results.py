@@ -26,6 +26,7 @@ class Window:
         lag_seconds: the longest that a confirmed message waited for its settlement.
         back_seconds: from the mending until messages were settled within two seconds again.
         refusals: answers other than success, by way and status.
+        restarted: whether the node came back to its cluster only after a restart by hand.
     """
 
     fault: Fault
@@ -39,6 +40,7 @@ class Window:
     lag_seconds: float = 0
     back_seconds: float = 0
     refusals: Counter[str] = field(default_factory=Counter[str])
+    restarted: bool = False
 
     @property
     def is_late(self) -> bool:

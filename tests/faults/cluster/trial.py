@@ -21,7 +21,7 @@ from faregate.credit.proof.verify import Verifier
 from faregate.usage.values import Feature
 from faregate.wire.queues import PUBLIC_QUEUES
 from faregate.worker.container import WorkerContainer
-from faults.cluster.faults import Fault
+from faults.cluster.faults import Act, Fault
 from faults.cluster.judge import Verdict, judge, read
 from faults.cluster.results import Result, Window
 from faults.cluster.stalls import Stalls, longest_silence
@@ -35,6 +35,8 @@ __all__ = ["Trial"]
 
 _CALM_SECONDS = 5
 _WHOLE_SECONDS = 300
+_BY_ITSELF_SECONDS = 90
+"""After that, whoever runs the cluster restarts the machine's node, if the trial says how."""
 _DRAIN_SECONDS = 60
 _LATE_SECONDS = 2.0
 _TOLD_SECONDS, _TOLD_MAX = 10, 12
@@ -45,7 +47,8 @@ class Trial:
     """Runs gateways and workers, traffic and faults on started engines.
 
     `settings` are those of the processes, by the name of their way to the database: a gateway and a worker for each. `publish_with`
-    is the transport of the publishers that are no gateways; by default, that of the first settings.
+    is the transport of the publishers that are no gateways; by default, that of the first settings. `restart` restarts the node of
+    a machine that does not come back to its cluster.
     """
 
     def __init__(
@@ -59,9 +62,11 @@ class Trial:
         seed: int,
         say: Callable[[str], None],
         publish_with: ITransport | None = None,
+        restart: Act | None = None,
     ) -> None:
         self._name = name
         self._publish_with = publish_with
+        self._restart = restart
         self._settings = settings
         self._judge_url = judge_url
         self._is_whole = is_whole
@@ -126,16 +131,24 @@ class Trial:
         await asyncio.sleep(fault.seconds)
         await fault.mend(machine)
         window.mended = time.time()
-        try:
-            async with asyncio.timeout(_WHOLE_SECONDS):
-                while not await self._is_whole():
-                    await asyncio.sleep(2)  # to ask starts a program that takes a processor for a second
-        except TimeoutError:
+        if self._restart is not None and not await self._whole_within(_BY_ITSELF_SECONDS):
+            window.restarted = True
+            await self._restart(machine)
+        if not await self._whole_within(_WHOLE_SECONDS):
             self._problems.append(f"{fault.name}: the cluster is not whole after {_WHOLE_SECONDS} s")
         window.whole = time.time()
         await asyncio.sleep(_CALM_SECONDS)
         window.ended = time.time()
         return window
+
+    async def _whole_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                while not await self._is_whole():
+                    await asyncio.sleep(2)  # to ask starts a program that takes a processor for a second
+        except TimeoutError:
+            return False
+        return True
 
     async def _drain(self, container: WorkerContainer) -> None:
         """Wait until nothing waits on any queue."""

@@ -21,6 +21,7 @@ class Rulebooks:
 
     async def current(self, features: Iterable[FeatureRef]) -> Rulebook:
         """Return the rules, at most half a second old, or newer for a feature that they do not know."""
-        prices = await self._prices.current()
-        limit_kinds = await self._credit.limit_kinds()
-        return Rulebook(await self._catalog.knowing(features), prices, limit_kinds)
+        catalog, prices = await self._catalog.current(), await self._prices.current()
+        if not all(map(catalog.knows, features)):  # another process may just have defined it, with its prices
+            catalog, prices = await self._catalog.newest(), await self._prices.newest()
+        return Rulebook(catalog, prices, await self._credit.limit_kinds())

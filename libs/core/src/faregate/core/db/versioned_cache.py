@@ -45,6 +45,7 @@ class VersionedCache(Generic[T]):
         self._fresh = Deadline(0)
         self._lock = asyncio.Lock()
         self._forgotten = 0
+        self._begun = self._looked = 0
         self._checking: asyncio.Task[None] | None = None
 
     async def get(self) -> T:
@@ -72,7 +73,10 @@ class VersionedCache(Generic[T]):
         ambient = current_transaction(self._database)
         if ambient is not None and self._name in ambient.changed:
             return await self._load(ambient.session)
+        asked_at = self._begun
         async with self._lock:
+            if self._held is not None and self._looked > asked_at:  # another caller has looked since
+                return self._held[0]
             return (await self._renew())[0]
 
     def _check_ahead(self) -> None:
@@ -88,10 +92,10 @@ class VersionedCache(Generic[T]):
     async def _renew(self) -> tuple[T, int]:
         """Store and return the value and its version; again, if this process has changed it meanwhile."""
         while True:
-            forgotten = self._forgotten
+            forgotten, self._begun = self._forgotten, self._begun + 1
             found = await self._refresh()
             if forgotten == self._forgotten:
-                self._held, self._fresh = found, Deadline(_CHECK_SECONDS)
+                self._held, self._fresh, self._looked = found, Deadline(_CHECK_SECONDS), self._begun
                 return found
 
     @property

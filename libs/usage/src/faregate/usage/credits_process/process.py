@@ -84,7 +84,7 @@ class CreditsProcess:
         """Use and charge at once, in the caller's `session` if there is one, or raise why not."""
         if session is None and not self._database.is_joined:
             return await self._direct_uses.submit(use, lane_key=use.request.user_id)
-        rules = await self._rules_to_settle([use.request])
+        rules = await self._rules_to_settle([])  # to look again would need a second connection
 
         async def alone(given: AsyncSession) -> FeatureUsage:
             (outcome,) = await self._charge(given, rules, [use])

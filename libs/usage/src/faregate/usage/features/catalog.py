@@ -128,10 +128,9 @@ class FeatureCatalog:
         """Return the catalogue."""
         return await self._cache.get()
 
-    async def knowing(self, refs: Iterable[FeatureRef]) -> Catalog:
-        """Return the catalogue, read anew if it knows one of `refs` not: another process may just have defined it."""
-        catalog = await self.current()
-        return catalog if all(map(catalog.knows, refs)) else await self._cache.newest()
+    async def newest(self) -> Catalog:
+        """Return the catalogue of now, not of half a second ago; this asks the database."""
+        return await self._cache.newest()
 
     async def complete_names(
         self, names: Sequence[tuple[str | None, str | None]]

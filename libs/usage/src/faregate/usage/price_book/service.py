@@ -62,10 +62,11 @@ class PriceService:
 
     async def current(self) -> PriceBook:
         """Return the prices in force, at most half a second old; costs nothing in between."""
-        price_list = await self._cache.get()
-        if self.last.price_list is not price_list:
-            self.last = replace(self.last, price_list=price_list)
-        return self.last
+        return self._book(await self._cache.get())
+
+    async def newest(self) -> PriceBook:
+        """Return the prices of now, not of half a second ago; this asks the database."""
+        return self._book(await self._cache.newest())
 
     async def quote(self, usage: ModelUsage, *, at: datetime | None = None) -> UsageLine:
         """Return what a use would cost at a moment (None for now), without any feature's or plan's own margin.
@@ -153,6 +154,11 @@ class PriceService:
             await self._definitions.note(session, "price", f"{model}#{number}", None, actor=actor)
             await self._cache.changed(session)
         self._cache.forget()
+
+    def _book(self, price_list: PriceList) -> PriceBook:
+        if self.last.price_list is not price_list:
+            self.last = replace(self.last, price_list=price_list)
+        return self.last
 
     async def _add(
         self,

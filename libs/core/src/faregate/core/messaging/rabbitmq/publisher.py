@@ -5,8 +5,7 @@ must not be blocked by that.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiormq.exceptions import DeliveryError, PublishError
 
@@ -25,6 +24,9 @@ log = get_logger(__name__)
 _WINDOW = 256
 """Maximum number of unconfirmed publishes."""
 
+_PIECE_BYTES = 1024 * 1024
+"""Size of the bodies from which on the rest is another piece: a piece is copied twice."""
+
 _PAUSES_SECONDS = (0.1, 1.0)
 """Delays before each retry."""
 
@@ -42,7 +44,6 @@ class Publisher:
         self._link: Link | None = None
         self._connecting = asyncio.Lock()
         self._window = asyncio.Semaphore(_WINDOW)
-        self._entering = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect now. Safe to repeat."""
@@ -89,29 +90,29 @@ class Publisher:
         return failed
 
     async def _send(self, link: Link, envelopes: Sequence[Envelope]) -> list[BaseException | None]:
-        """Publish in steps; once the broker is too late with one, the rest is not sent."""
+        """Publish in pieces, as large as the window has room; once the broker is too late with one, the rest is not sent."""
         outcomes = list[BaseException | None]()
-        for first in range(0, len(envelopes), _WINDOW):
-            step = envelopes[first : first + _WINDOW]
-            async with self._room(len(step)):
-                outcomes += await publish_batch(link.channel, step, timeout_seconds=self._confirm_seconds)
-            if any(isinstance(outcome, TimeoutError) for outcome in outcomes):
-                break
+        while len(outcomes) < len(envelopes) and not any(isinstance(outcome, TimeoutError) for outcome in outcomes):
+            waiting = envelopes[len(outcomes) :]
+            places = await self._places(_piece(waiting))
+            try:
+                piece = waiting[: len(places)]
+                outcomes += await publish_batch(
+                    link.channel, piece, timeout_seconds=self._confirm_seconds, settled=places
+                )
+            finally:
+                for place in places:
+                    place()
         return outcomes + [TimeoutError() for _ in envelopes[len(outcomes) :]]
 
-    @asynccontextmanager
-    async def _room(self, count: int) -> AsyncGenerator[None]:
-        """Wait for room for `count` messages in the window; one task at a time, so that two do not wait for each other."""
-        taken = 0
-        try:
-            async with self._entering:
-                while taken < count:
-                    await self._window.acquire()
-                    taken += 1
-            yield
-        finally:
-            for _ in range(taken):
-                self._window.release()
+    async def _places(self, wanted: int) -> list["_Place"]:
+        """Wait for one place in the window, and take those that are free as well, one for each message."""
+        await self._window.acquire()
+        places = [_Place(self._window)]
+        while len(places) < wanted and not self._window.locked():
+            await self._window.acquire()
+            places.append(_Place(self._window))
+        return places
 
     async def _linked(self) -> Link:
         async with self._connecting:
@@ -142,6 +143,28 @@ class Publisher:
         if isinstance(error, TimeoutError):
             return BrokerUnavailableError(f"RabbitMQ: {where}: not confirmed within {self._confirm_seconds} s")
         return BrokerUnavailableError(f"RabbitMQ: {where}: {str(error) or 'the connection was lost'}")
+
+
+class _Place:
+    """One place in the window; it is given back by the first call."""
+
+    def __init__(self, window: asyncio.Semaphore) -> None:
+        self._window: asyncio.Semaphore | None = window
+
+    def __call__(self, _: object = None) -> None:
+        window, self._window = self._window, None
+        if window is not None:
+            window.release()
+
+
+def _piece(envelopes: Sequence[Envelope]) -> int:
+    """Return how many messages, from the first on, are written in one piece: one at least."""
+    size = 0
+    for count, envelope in enumerate(envelopes):
+        size += len(envelope.body)
+        if count == _WINDOW or (count and size > _PIECE_BYTES):
+            return count
+    return len(envelopes)
 
 
 def _worth_repeating(error: BaseException) -> bool:
