@@ -38,7 +38,7 @@ test-long: install ## run the tests that take longest: further forms of what `ma
 prove: install ## the long form of the ledger's state machines (about half an hour), of the analytics' interleavings, and of contention
 	@$(BIN)/pytest -q -s tests/credit/test_state_machine.py --hypothesis-profile=long $(UNTIMED)
 	@$(BIN)/pytest -q tests/analytics/test_interleavings.py --hypothesis-profile=long $(UNTIMED)
-	@$(BIN)/pytest -q tests/usage/test_lease_schedules.py --hypothesis-profile=long $(UNTIMED)
+	@$(BIN)/pytest -q tests/usage/test_lease_schedules.py tests/core/test_redaction.py tests/usage/test_rates.py --hypothesis-profile=long $(UNTIMED)
 	@$(BIN)/faregate bench contention
 
 chaos: install ## settle while everything dies (two minutes; ARGS='--form full' for 1,000 crashes)

@@ -348,7 +348,11 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=1_500 if settings.get_current_profile_name() == "long" else 300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(json_values)
 def test_any_value_is_redacted_without_an_error_and_redacting_again_changes_nothing(value: Any) -> None:
     """`faregate bench redaction --fuzz` tries more."""

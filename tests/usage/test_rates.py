@@ -72,7 +72,7 @@ def test_every_model_of_the_snapshot_costs_the_same_as_in_genai_prices(used: dic
     assert len(_models()) > 2200
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1_500 if settings.get_current_profile_name() == "long" else 400, deadline=None)
 @given(st.deferred(lambda: st.sampled_from(_models())), tiers, moments, counts)
 def test_any_counts_at_any_time_and_tier_cost_the_same_as_in_genai_prices(
     named: tuple[str, str], tier: str | None, at: datetime, used: dict[str, int]
