@@ -99,9 +99,14 @@ class OldLauncher:
 
 
 def last_before_migration() -> str:
-    """Return the last revision of this repository before its newest migration was added."""
-    added = _git(f"log -1 --diff-filter=A --format=%H -- {_VERSIONS}").decode().strip()
-    return _git(f"rev-parse {added}^").decode().strip()
+    """Return the newest revision of this repository that has all migrations but the newest one, or at least not that."""
+    newest = _migrations("HEAD")[-1]
+    revisions = _git(f"rev-list HEAD -- {_VERSIONS}").decode().split()
+    return next(revision for revision in revisions if newest not in _migrations(revision))
+
+
+def _migrations(revision: str) -> list[str]:
+    return sorted(_git(f"ls-tree --name-only {revision} {_VERSIONS}/").decode().split())
 
 
 def revision_name(revision: str) -> str:

@@ -1,5 +1,6 @@
 """Negative control of RabbitMQ: a publisher without confirms, whose losses the judge must find."""
 
+import asyncio
 from collections.abc import Sequence
 
 from faregate.core.messaging.rabbitmq.connection import Link
@@ -12,11 +13,14 @@ __all__ = ["without_confirms"]
 
 class _HastyPublisher(Publisher):
     async def _send(self, link: Link, envelopes: Sequence[Envelope]) -> list[BaseException | None]:
-        for envelope in envelopes:
-            await link.channel.basic_publish(
+        sending = (
+            link.channel.basic_publish(
                 envelope.body, routing_key=envelope.routing_key, properties=envelope.properties(), timeout=5
             )
-        return [None for _ in envelopes]
+            for envelope in envelopes
+        )
+        outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        return [outcome if isinstance(outcome, BaseException) else None for outcome in outcomes]
 
 
 def without_confirms(url: str) -> RabbitTransport:
