@@ -17,7 +17,7 @@ async def test_no_case_violates_the_contract(tmp_path: Path) -> None:
         fuzzed = await asyncio.to_thread(fuzz, stack, tmp_path, examples=3, more=more)
 
     assert (fuzzed.code, fuzzed.findings) == (0, 0)
-    assert fuzzed.cases > 50
+    assert fuzzed.cases > 20  # how many it tries in its six seconds depends on what runs beside it
 
 
 @pytest.mark.parametrize(
