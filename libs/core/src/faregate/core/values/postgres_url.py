@@ -11,7 +11,7 @@ _AFTER_HOSTS = re.compile("[/?#]")
 def split_postgres_url(url: str) -> SplitResult:
     """Split a URL as `urlsplit` does, also one whose host is a list, such as `a:5432,[::1]:5433`.
 
-    Since its check of brackets (CVE-2024-11168; Debian's 3.11.2, 3.11.4, 3.12.0), `urlsplit` alone refuses such a list.
+    `urlsplit` alone refuses such a list where it checks what stands before and after brackets, as in Debian 12's Python 3.11.2.
 
     Raises:
         ValueError: the URL cannot be read.
