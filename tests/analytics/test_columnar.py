@@ -23,12 +23,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from faregate.analytics.columnar import copier
-from faregate.analytics.columnar.columns import COLUMNS
+from faregate.analytics.columnar.columns import ALL_NAMES, COLUMNS, TOTALS_NAMES, USERS_NAMES, fact_bytes
 from faregate.analytics.columnar.copier import ColumnarCopier, CopyLimits
 from faregate.analytics.columnar.dialect import DUCKDB as DUCKDB_SQL
 from faregate.analytics.columnar.duckdb_setup import open_duckdb
 from faregate.analytics.columnar.engine import DuckDbEngine
+from faregate.analytics.columnar.facts_sql import file_facts_sql
 from faregate.analytics.columnar.folder_place import FolderPlace
+from faregate.analytics.columnar.interfaces import Selected
 from faregate.analytics.columnar.merging import due_for_merge
 from faregate.analytics.columnar.period_sql import period_position
 from faregate.analytics.columnar.repository import ColumnarRepository
@@ -424,19 +426,85 @@ async def test_facts_of_earlier_questions_are_kept_and_forgotten(columns: Column
     assert not kept._in_use
 
 
-async def test_facts_kept_with_all_columns_serve_totals_too(columns: Columns, answered: list[str]) -> None:
+async def chosen(columns: Columns, question: Question) -> Selected:
+    """Return the facts of a question about copied facts."""
+    async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
+        selected = await columns.facts._source.select(session, question)
+    assert selected is not None
+    return selected
+
+
+async def test_facts_kept_with_more_columns_serve_questions_that_need_fewer(columns: Columns) -> None:
     await fill(columns, 40)
     await columns.copier.run()
     engine = columns.engine
-    async with columns.lab.database.transaction(isolation="REPEATABLE READ", read_only=True) as session:
-        selected = await columns.facts._source.select(session, Question(WEEK, FILTERS[-1]))
-    assert selected is not None
-    totals = replace(selected, totals_only=True)
+    selected = await chosen(columns, Question(WEEK, FILTERS[-1]))
+    totals = replace(selected, names=TOTALS_NAMES)
     few = await engine.rows(totals, "select count(*) from facts")
     assert await engine.rows(selected, "select count(*) from facts where time_us > 0") == few
     first, second = engine._kept._tables
     assert await engine.rows(totals, "select count(*) from facts") == few
-    assert list(engine._kept._tables) == [first, second]
+    assert await engine.rows(replace(selected, names=USERS_NAMES), "select count(time_us) from facts") == few
+    assert list(engine._kept._tables) in ([first, second], [second, first])
+
+
+async def test_facts_are_kept_as_the_memory_allows_it_and_answers_are_the_same(
+    columns: Columns, answered: list[str]
+) -> None:
+    """With half of what all columns take, totals are kept; with too little for one fact, nothing is."""
+    await fill(columns, 40)
+    await columns.copier.run()
+    question = Question(WEEK, FILTERS[-1])
+    kept, selected = columns.engine._kept, await chosen(columns, question)
+    ((facts,),) = await columns.engine.rows(selected, "select count(*) from facts")
+    assert facts > 1
+    for memory, names in ((facts * fact_bytes(ALL_NAMES) // 2, {TOTALS_NAMES, USERS_NAMES}), (1, set[Any]())):
+        columns.facts.forget()
+        kept._most_bytes = memory
+        await same(columns, question)
+        await check(columns, [question])
+        assert {place[1] for place in kept._tables} == names
+    assert answered
+
+
+async def test_tables_are_dropped_before_they_take_more_than_their_part(columns: Columns) -> None:
+    await fill(columns, 40)
+    await columns.copier.run()
+    kept = columns.engine._kept
+    questions = [Question(WEEK, wanted) for wanted in FILTERS]
+    await same(columns, *questions)
+    (*_, (_, last)) = kept._tables.values()
+    kept._most_bytes_in_all = last
+    columns.facts.forget()
+    for question in questions:
+        await same(columns, question)
+        taken = [size for _, size in kept._tables.values()]
+        assert sum(taken) <= last or len(taken) == 1
+
+
+async def test_a_file_is_asked_for_the_time_of_its_facts_only_where_a_question_is_about_a_part_of_it(
+    columns: Columns, answered: list[str]
+) -> None:
+    await fill(columns, 40)
+    await columns.copier.run()
+    whole = await chosen(columns, ALL)
+    assert whole.view.whole == set(whole.view.file_ids)
+    assert "time_us >=" not in file_facts_sql(columns.folder, whole, ("sign",))
+    async with columns.lab.database.transaction() as session:
+        (row,) = await columns.lab.database.rows(
+            session, "select min(first_at) as first, max(last_at) as last from faregate.columnar_file"
+        )
+    just = timedelta(microseconds=1)
+    for start, end, is_whole in (
+        (row.first, row.last + just, True),
+        (row.first + just, row.last + just, False),
+        (row.first, row.last, False),
+    ):
+        question = Question(TimeRange(start, end))
+        view = (await chosen(columns, question)).view
+        assert (view.whole == set(view.file_ids)) is is_whole
+        await check(columns, [question, replace(question, filters=FILTERS[-1])])
+    assert answered
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,9 @@ async def test_sums_beyond_64_bits_are_exact(columns: Shipped) -> None:
         await opened.make()
         file = await opened.write(month, row * 3, 3)
     selected = Selected(
-        View(store, 0, (), True, (file.file_id,), (file.bytes,), 3), FactCondition("e.time_us > 0", {}, False), ""
+        View(store, 0, (), True, (file.file_id,), (file.bytes,), 3, frozenset()),
+        FactCondition("e.time_us > 0", "", {}),
+        "",
     )
     names = ("input_tokens", "output_tokens", "credits", "charged", "cost")
     found = await ClickHouseEngine(columns.client).rows(

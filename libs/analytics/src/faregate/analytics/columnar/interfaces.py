@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from faregate.analytics.columnar.columns import ALL_NAMES
 from faregate.analytics.columnar.dialect import ColumnDialect
 from faregate.analytics.columnar.questions_sql import FactCondition
 from faregate.analytics.columnar.registry import View
@@ -86,13 +87,13 @@ class ICopyPlace(Protocol):
 class Selected:
     """The facts of a question: those of the view's files that meet the condition, and the tail, as JSON (empty for none).
 
-    `totals_only`: the question needs no other columns than totals do.
+    `names` are the columns that the question needs: `TOTALS_NAMES`, `USERS_NAMES` or `ALL_NAMES`.
     """
 
     view: View
     condition: FactCondition
     tail: str
-    totals_only: bool = False
+    names: tuple[str, ...] = ALL_NAMES
 
     @property
     def key(self) -> tuple[Any, ...]:

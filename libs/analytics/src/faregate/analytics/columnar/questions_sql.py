@@ -35,18 +35,24 @@ _TAIL_TYPES = ", ".join(f'"{column.name}": "{column.type}"' for column in COLUMN
 
 @dataclass(frozen=True, slots=True)
 class FactCondition:
-    """The facts of a question: a condition over `e`, and its parameters; `filtered` if it is about more than the time."""
+    """The facts of a question: conditions over `e` about the time and by its filters, and the parameters of these."""
 
-    sql: str
+    time: str
+    filters: str
     parameters: Mapping[str, Any]
-    filtered: bool
+
+    @property
+    def sql(self) -> str:
+        """Both conditions."""
+        return f"{self.time} and {self.filters}" if self.filters else self.time
 
 
 def condition_of(question: Question, people: Mapping[str, int], dialect: ColumnDialect) -> FactCondition:
     """Return the condition of a question; `people` are the subject numbers of the user and the organisation, by filter."""
     filters, span = question.filters, question.range
     given = filters.given
-    parts = [f"e.time_us >= {micros(span.start)}", f"e.time_us < {micros(span.end)}"]
+    time = f"e.time_us >= {micros(span.start)} and e.time_us < {micros(span.end)}"
+    parts: list[str] = []
     values: dict[str, Any] = {}
     for name in _EQUAL.keys() & given.keys():
         values[name] = given[name].upper() if name == "country" else given[name]
@@ -58,7 +64,7 @@ def condition_of(question: Question, people: Mapping[str, int], dialect: ColumnD
     parts += [f"e.{column} = {number}" for column, number in people.items()]
     if filters.status is not None:
         parts.append(_WORDS.get(filters.status) or f"e.status = {int(filters.status)}")
-    return FactCondition(" and ".join(sorted(parts)), values, bool(given))
+    return FactCondition(time, " and ".join(sorted(parts)), values)
 
 
 def tail_sql() -> str:

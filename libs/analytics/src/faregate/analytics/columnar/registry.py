@@ -44,7 +44,10 @@ class CopyState:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The files that a question reads in the snapshot of its transaction; `copied` tells whether they hold all its months."""
+    """The files that a question reads in the snapshot of its transaction; `copied` tells whether they hold all its months.
+
+    `whole` are those of its files all of whose facts are of the question's time.
+    """
 
     store: UUID
     from_tx: int
@@ -53,6 +56,7 @@ class View:
     file_ids: tuple[UUID, ...]
     sizes: tuple[int, ...]
     facts: int
+    whole: frozenset[UUID]
 
 
 class Registry:
@@ -159,6 +163,7 @@ class Registry:
             file_ids,
             tuple(row.sizes or ()),
             row.facts,
+            frozenset(UUID(str(file_id)) for file_id in row.whole or ()),
         )
 
     @property

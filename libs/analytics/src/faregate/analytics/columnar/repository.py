@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.columnar import questions_sql as sql
+from faregate.analytics.columnar.columns import ALL_NAMES, TOTALS_NAMES, USERS_NAMES
 from faregate.analytics.columnar.period_sql import period_position
 from faregate.analytics.columnar.source import ColumnarSource
 from faregate.analytics.columnar.values import moment_of
@@ -76,7 +77,7 @@ class ColumnarRepository(RawRepository):
 
     async def overview(self, session: AsyncSession, question: Question) -> tuple[Measures, dict[int, int], int]:
         models = about_models(question.filters)
-        ask = partial(self._answer, session, question, totals_only=True)
+        ask = partial(self._answer, session, question, names=TOTALS_NAMES)
         sums = await ask(sql.measures_sql("facts", (), models=models))
         latencies = sums and await ask(sql.latencies_sql("facts", models=models))
         users = sums and await ask(sql.active_counts_sql("facts", "0"))
@@ -100,7 +101,7 @@ class ColumnarRepository(RawRepository):
         self, session: AsyncSession, question: Question, order: str, limit: int
     ) -> list[tuple[int, Measures, datetime]]:
         asked = sql.users_sql("facts", order, limit, models=about_models(question.filters))
-        rows = await self._answer(session, question, asked)
+        rows = await self._answer(session, question, asked, names=USERS_NAMES)
         if rows is None:
             return await super().users(session, question, order, limit)
         return [(row[0], measures_of(row, 2), moment_of(row[1])) for row in rows]
@@ -146,15 +147,13 @@ class ColumnarRepository(RawRepository):
         asked: str,
         rest: Rest | None = None,
         *,
-        totals_only: bool = False,
+        names: tuple[str, ...] = ALL_NAMES,
     ) -> Sequence[tuple[Any, ...]] | None:
         """Return the rows of a question from the copy; None if the table has to answer."""
         if rest is not None:
             return None
         selected = await self._source.select(session, question)
-        if selected is not None:
-            selected = replace(selected, totals_only=totals_only)
-        found = await self._source.rows(selected, asked) if selected is not None else None
+        found = await self._source.rows(replace(selected, names=names), asked) if selected is not None else None
         self._database.cache_metrics.count(_COPY, hit=found is not None)
         if found is not None:
             await self._archived.note(session, question, None)

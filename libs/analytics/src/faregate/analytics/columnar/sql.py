@@ -120,12 +120,13 @@ with attached as ({_MONTHS}), asked as (
     and (a.month + interval '1 month') at time zone 'UTC' > cast(:start as timestamptz)
 )
 select s.store, s.from_tx, s.open_txs, (select coalesce(bool_and(copied), true) from asked) as copied,
-  f.file_ids, f.sizes, f.facts
+  f.file_ids, f.sizes, f.facts, f.whole
 from faregate.columnar_state s
 cross join (
   select array_agg(f.file_id order by f.first_at, f.file_id) as file_ids,
     array_agg(f.bytes order by f.first_at, f.file_id) as sizes,
-    coalesce(sum(f.facts), 0)::bigint as facts
+    coalesce(sum(f.facts), 0)::bigint as facts,
+    array_agg(f.file_id) filter (where f.first_at >= cast(:start as timestamptz) and f.last_at < cast(:end as timestamptz)) as whole
   from faregate.columnar_file f
   where f.replaced_at is null and f.month in (select month from asked)
     and f.first_at < cast(:end as timestamptz) and f.last_at >= cast(:start as timestamptz)
