@@ -60,10 +60,11 @@ replay: install ## ride a recorded trace (FILE=…csv) through gateway, worker a
 mutants: install ## break each rule of the ledger in turn: a named test must notice
 	@$(BIN)/python tests/mutants.py
 
-check: install ## formatting, lint, types (mypy and pyright, strict), boundaries, dead code, rules of the house
+check: install ## formatting, lint, types (mypy and pyright, strict; those of the examples, too), boundaries, dead code, rules of the house
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/python tests/example_types.py
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python tests/house_rules.py

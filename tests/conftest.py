@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 import structlog
 from hypothesis import settings
@@ -188,13 +190,21 @@ async def template(server_url: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+async def administration(server_url: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
+    """A connection for statements that make and drop databases."""
+    connection = await asyncpg.connect(server_url)
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture
-async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+async def database_url(server_url: str, template: str, administration: "asyncpg.Connection[Any]") -> AsyncIterator[str]:
     """The address of a fresh, migrated database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await execute(server_url, f"create database {name} template {template} strategy file_copy")
+    await administration.execute(f"create database {name} template {template} strategy file_copy")
     yield address(server_url, name)
-    await execute(server_url, f"drop database {name} with (force)")
+    await administration.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture

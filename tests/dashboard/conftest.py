@@ -6,7 +6,7 @@ import pytest
 
 from support.apps import settings_for
 from support.believable import fill
-from support.browsing import Desk, open_browser, open_desk
+from support.browsing import Desk, chromium, open_browser, open_desk
 from support.operated import KEPT_DAYS, operate
 from support.people import SECRET
 from support.servers import address, execute, require_program
@@ -14,7 +14,7 @@ from support.servers import address, execute, require_program
 
 @pytest.fixture(scope="session")
 async def desk(server_url: str, template: str) -> AsyncIterator[Desk]:
-    require_program("chromium", package="chromium")
+    require_program(chromium() or "chromium", package="chromium-headless-shell")
     await execute(server_url, f"create database dashboard template {template} strategy file_copy")
     settings = settings_for(address(server_url, "dashboard"), port=0, jwt_secret=SECRET, late_event_days=KEPT_DAYS)
     async with open_browser() as browser, open_desk(settings, browser) as desk:

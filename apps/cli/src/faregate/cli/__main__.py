@@ -2,12 +2,15 @@
 
 import signal
 
+from faregate.core.runtime.gc_tuning import collect_seldom
+
 __all__ = ["run"]
 
 
 def run() -> None:
     """Run one command. Until its modules are loaded, Ctrl-C ends the process at once and without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    collect_seldom()
     from faregate.cli.main import main, terminate
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on `main` handles it

@@ -39,7 +39,7 @@ def dashboard(
     """
     from faregate.benchmarks.drawing import first_view, measure_drawing
 
-    chromium = shutil.which("chromium")
+    chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
     if chromium is None:
         errors.print("chromium is missing; `apt-get install chromium`")
         return 2
