@@ -22,9 +22,15 @@ __all__ = ["KeptFacts"]
 _SETS = (TOTALS_NAMES, USERS_NAMES, ALL_NAMES)
 """Columns that are taken out together. Each contains the one before."""
 
+_PARTS = {TOTALS_NAMES: 4, USERS_NAMES: 4, ALL_NAMES: 10}
+"""The part of the memory that one table may take: a fourth or a tenth. Totals and users read theirs several times for one answer;
+what needs other columns may be asked only once, and many facts are faster read from the files then.
+"""
+
+_PART_IN_ALL = 2
+"""The part of the memory that all tables may take together; the rest is for the questions."""
+
 _KEPT = 64
-_PART_IN_ALL, _PART_OF_ONE = 2, 4
-"""Tables take so small a part of the memory, together and each. The rest is for the questions."""
 
 _NONE = ""
 
@@ -40,8 +46,7 @@ class KeptFacts:
 
     def __init__(self, folder: Path, *, memory_bytes: int) -> None:
         self._folder = folder
-        self._most_bytes = memory_bytes // _PART_OF_ONE
-        self._most_bytes_in_all = memory_bytes // _PART_IN_ALL
+        self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._counts: OrderedDict[_Key, int] = OrderedDict()
         self._tables: OrderedDict[tuple[_Key, tuple[str, ...]], tuple[str, int]] = OrderedDict()
@@ -81,9 +86,9 @@ class KeptFacts:
 
     def _made(self, cursor: "DuckDBPyConnection", selected: Selected) -> str:
         size = self._count(cursor, selected) * fact_bytes(selected.names)
-        if size > self._most_bytes:
+        if size > self._memory_bytes // _PARTS[selected.names]:
             return _NONE
-        self._shrink(cursor, self._most_bytes_in_all - size, _KEPT - 1)
+        self._shrink(cursor, self._memory_bytes // _PART_IN_ALL - size, _KEPT - 1)
         self._number += 1
         name = f"kept_{self._number}"
         found = file_facts_sql(self._folder, selected, selected.names)
