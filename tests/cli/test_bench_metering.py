@@ -42,15 +42,13 @@ async def test_an_export_by_http_streams_and_health_checks_are_answered_meanwhil
     assert 0 < float(health["measured"]) < whole_seconds * 1000 + 1000
 
 
-@pytest.mark.parametrize(
-    ("form", "limits"), [((), {30, 60, 100, 300}), (("--varied",), {30, 60, 100, 150, 300})], ids=["month", "varied"]
-)
-async def test_the_queries_bench_reports_a_time_for_every_question(form: tuple[str, ...], limits: set[int]) -> None:
+@pytest.mark.parametrize("form", [(), ("--varied",)], ids=["month", "varied"])
+async def test_the_queries_bench_reports_a_time_for_every_question(form: tuple[str, ...]) -> None:
     done = await run_command("bench", "queries", *form, "--events", "3000", "--rounds", "1", "-o", "json")
     found = exact_json.loads(done.out.splitlines()[-1].encode())
 
     assert found["events"] == 3000
-    assert {one["limit_ms"] for one in found["questions"]} == limits
+    assert {one["limit_ms"] for one in found["questions"]} == {30, 60, 100, 150, 300}
     assert all(0 < one["ms"] <= one["most_ms"] for one in found["questions"])
     assert found["passed"] is (done.code == 0)
     assert found["memory_mib"] > 0

@@ -117,7 +117,7 @@ async def test_the_ingest_bench_measures_the_library_http_and_the_queue(elsewher
     found = exact_json.loads(done.out.splitlines()[-1].encode())
 
     assert [figure["target"] for figure in found["figures"]] == [
-        ">= 70,000", ">= 0.5", ">= 25,000", ">= 25,000", "<= 50",
+        ">= 50,000", ">= 0.5", ">= 30,000", ">= 30,000", "<= 50",
     ]  # fmt: skip
     assert all(float(figure["measured"].replace(",", "")) > 0 for figure in found["figures"])
     assert found["more"]["sent again"] == "0 accepted, 2000 duplicates"

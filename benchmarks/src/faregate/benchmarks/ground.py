@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ __all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "free_port", 
 FEATURE = FeatureRef(value="bench")
 MODEL = "gpt-4o-mini"
 KEY = "fg_bench_0123456789abcdef"
+
+_FIRST_PORT, _PORTS, _PORTS_OF_PROCESS = 15_000, 17_000, 61
+_numbers = count()
 
 _FUNDS_MICROS = 10**12
 _FSYNC_SECONDS = 1
@@ -113,10 +117,16 @@ async def _furnished(settings: Settings, wallets: int) -> AsyncGenerator[WorkerC
 
 
 def free_port() -> int:
-    """Return an unused port of the loopback interface."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return an unused port of the loopback interface.
+
+    It is not one of those that the system gives away, and processes that ask at the same time get different ones: until its
+    server listens, somebody else's could.
+    """
+    while True:
+        port = _FIRST_PORT + (os.getpid() * _PORTS_OF_PROCESS + next(_numbers)) % _PORTS
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def user(number: int) -> str:

@@ -46,9 +46,9 @@ class Sent:
     recorded: Decimal
 
 
-@dataclass(slots=True)
+@dataclass
 class _Post:
-    """Receives mails; an `aiosmtpd` handler."""
+    """Receives mails; an `aiosmtpd` handler, which looks at all of its members: Python 3.11.2 cannot show those of slots."""
 
     recipients: list[str] = field(default_factory=list[str])
     mails: list[bytes] = field(default_factory=list[bytes])
