@@ -1,13 +1,13 @@
 """docs/howto/run-with-rabbitmq.md does what it says."""
 
 import asyncio
-import socket
 import subprocess
 from pathlib import Path
 
 import aiormq
 from pamqp.common import FieldValue
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.messaging.rabbitmq.transport import RabbitTransport
 from faregate.wire import exact_json
@@ -31,7 +31,7 @@ async def test_the_page_runs_from_its_first_block_to_its_last(
         cwd=tmp_path,
         timeout=120,
         PATH=command_path(),
-        PORT=_free_port(),
+        PORT=str(free_port()),
         FAREGATE_DATABASE_URL=database_url,
         FAREGATE_BROKER_URL=broker_url,
         FAREGATE_SERVER_API_KEY=KEY,
@@ -74,9 +74,3 @@ async def _control(server: RabbitServer, script: str) -> None:
     """Run what an operator of the node would type."""
     command = ["bash", "-euc", script]
     await asyncio.to_thread(subprocess.run, command, env=server.control_environment(), check=True, capture_output=True)
-
-
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import pytest
 
+from faregate.benchmarks.ports import free_port
 from faregate.cli import main as commands
 from faregate.core.db.embedded import MAJOR_VERSION, EmbeddedServer
 from faregate.core.errors import FaregateError
@@ -23,7 +24,6 @@ from faregate.core.settings import Settings, load_settings, variable_names
 from faregate.host.container import FaregateContainer
 from faregate.wire import exact_json
 from support.certificates import make_certificate
-from support.gateways import free_port
 from support.mistaken import TcpServer, old_server, tcp_server
 from support.servers import in_memory
 

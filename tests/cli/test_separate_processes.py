@@ -8,7 +8,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import aiormq
 import pytest
 from aiormq.exceptions import ChannelNotFoundEntity
 
+from faregate.benchmarks.ports import free_port
 from faregate.cli.demo.load_driver import Client, open_client
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.messaging.rabbitmq.transport import RabbitTransport
@@ -55,9 +55,7 @@ def environment(database_url: str, broker_url: str) -> dict[str, str]:
 @pytest.fixture
 async def gateway(environment: dict[str, str]) -> AsyncIterator[str]:
     """The address of a gateway process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     url = f"http://127.0.0.1:{port}"
     async with _process("gateway", "--port", port, **environment):
         async with open_client(url, KEY) as client, asyncio.timeout(60):

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from faregate.benchmarks.ports import free_port
 from support.apps import KEY
-from support.gateways import free_port
 from support.processes import Command, start_command
 
 

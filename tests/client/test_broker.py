@@ -1,7 +1,6 @@
 """Settlement by queue over RabbitMQ, and the fallbacks without it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from client.conftest import Line
 
+from faregate.benchmarks.ports import free_port
 from faregate.client import CreditsClient, ModelUsage, Retry, SyncCreditsClient, UseResult
 from faregate.client.errors import UnavailableError
 from faregate.client.transport.broker import SETTLE_MULTIMODEL_QUEUE, Broker
@@ -56,16 +56,10 @@ async def test_a_charge_is_settled_by_the_broker_while_the_gateway_is_unavailabl
     assert await _balance(gateway, "9.58") == Decimal("9.58")
 
 
-def _dead_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 async def test_a_dead_broker_falls_back_to_the_gateway_and_then_to_the_spool(
     gateway: Gateway, line: Line, quick: Retry, tmp_path: Path
 ) -> None:
-    nobody = f"amqp://guest:guest@127.0.0.1:{_dead_port()}/"
+    nobody = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
     async with CreditsClient(
         "http://gateway", KEY, broker_url=nobody, transport=line, retry=quick, spool_dir=tmp_path
     ) as credits:
@@ -88,7 +82,7 @@ async def test_an_unroutable_message_is_not_reported_as_published(broker_url: st
 
 
 async def test_a_dead_node_of_a_cluster_is_passed_over(broker_url: str) -> None:
-    nobody = f"amqp://guest:guest@127.0.0.1:{_dead_port()}/"
+    nobody = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
     owner = RabbitTransport(broker_url)
     await owner.open()  # makes the queues
     for _ in range(4):  # the order is random

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from faregate.benchmarks.ports import free_port
 from faregate.cli.demo.serving import Gateway as ServedGateway
 from support.apps import KEY, open_gateway, settings_for
 from support.docs import Page
-from support.gateways import free_port, listening
+from support.gateways import listening
 
 PAGE = Page.of("docs/howto/decide-locally-with-leases.md")
 

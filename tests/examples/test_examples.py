@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from faregate.benchmarks.ports import free_port
 from support.docs import ROOT, Block, Page
 from support.environments import fresh_environment, same_versions
-from support.gateways import free_port, listening
+from support.gateways import listening
 from support.servers import address, execute
 
 EXAMPLES = ROOT / "examples"

@@ -18,12 +18,13 @@ import yaml  # it comes with uvicorn
 from pytest_mock import MockerFixture
 from starlette.routing import Route
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.messaging.interfaces import Backlog, ITransport
 from faregate.core.monitoring.gauges import QueueGauges
 from support.apps import open_gateway, running_worker, settings_for
 from support.desk import Desk
 from support.docs import ROOT, Page
-from support.gateways import free_port, listening
+from support.gateways import listening
 from support.servers import require_program
 from support.serving import serving
 

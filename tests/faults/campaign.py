@@ -11,6 +11,7 @@ from typing import Any
 
 from aiormq.exceptions import AMQPError
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.container import engines as opened
 from faregate.core.db.migrate import upgrade
 from faregate.core.runtime.failpoints import POINTS
@@ -83,7 +84,7 @@ class Campaign:
             await asyncio.gather(
                 *(wallets.grant(user, GrantSpec(micros, GrantSource.PURCHASE)) for user, micros in granted.items())
             )
-        self._port = _free_port()
+        self._port = free_port()
         await self._pool.open()
 
     @property
@@ -351,11 +352,3 @@ def _cycle(strikes: Sequence[Strike], rng: random.Random) -> Callable[[], Strike
         return waiting.pop()
 
     return draw
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

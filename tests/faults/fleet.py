@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
@@ -37,7 +38,6 @@ from faults.fleet_processes import (
 from faults.fleet_report import fleet_report
 from faults.fleet_traffic import LIMIT, FleetTraffic
 from faults.processes import ProcessPool
-from support.gateways import free_port
 from support.people import SECRET
 from support.redis import RedisServer, redis_server
 

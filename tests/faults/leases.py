@@ -17,13 +17,14 @@ from typing import Any
 
 import httpx2
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
 from faregate.core.db.migrate import upgrade
 from faregate.credit.proof.verify import Verifier
 from faults.lease_roles import CLIENT_POINTS, LEASE_FEATURE, LEASE_KEY
 from faults.processes import ChildProcess, ProcessPool
-from support.gateways import free_port, listening
+from support.gateways import listening
 
 __all__ = ["LeasePlan", "LeaseVerdict", "run_campaign"]
 

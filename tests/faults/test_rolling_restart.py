@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.credit.proof.verify import Verifier
 from faregate.wire import exact_json
@@ -22,7 +23,7 @@ from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faults.processes import ChildProcess, ProcessPool
 from faults.roles import KEY
 from support.apps import Gateway, open_gateway, settings_for
-from support.gateways import free_port, listening
+from support.gateways import listening
 
 REPLACEMENTS = int(os.environ.get("FAREGATE_TEST_REPLACEMENTS", "10"))
 BATCH = 20

@@ -9,11 +9,12 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from faregate.benchmarks.ports import free_port
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.main import create_app, open_engines
 from faregate.wire import exact_json
 from support.apps import Gateway, open_gateway, settings_for
-from support.gateways import free_port, listening
+from support.gateways import listening
 
 __all__ = ["CyclesServer", "running_cycles_server"]
 

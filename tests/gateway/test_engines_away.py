@@ -2,8 +2,8 @@
 
 import asyncio
 
+from faregate.benchmarks.ports import free_port
 from support.apps import Answer, Gateway, open_gateway, settings_for
-from support.gateways import free_port
 from support.processes import run_command
 from support.rabbitmq import RabbitServer
 

@@ -1,14 +1,14 @@
 """Gateways in separate processes, started by command."""
 
 import asyncio
-import socket
 
 import httpx2
 
+from faregate.benchmarks.ports import free_port
 from support.apps import KEY
 from support.processes import Command, start_command
 
-__all__ = ["free_port", "listening", "start_gateway"]
+__all__ = ["listening", "start_gateway"]
 
 
 async def start_gateway(database_url: str, *arguments: str, **environment: str) -> tuple[Command, str]:
@@ -22,12 +22,6 @@ async def start_gateway(database_url: str, *arguments: str, **environment: str) 
     async with httpx2.AsyncClient(base_url=url) as http:
         assert (await http.get("/healthz")).status_code == 200
     return process, url
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def listening(port: int) -> None:

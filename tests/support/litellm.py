@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import httpx2
 
+from faregate.benchmarks.ports import free_port
 from support.environments import fresh_environment
 
 __all__ = ["MASTER_KEY", "Forks", "Proxy", "litellm_python"]
@@ -74,7 +74,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Start it and wait until it answers."""
-        port = str(_free_port())
+        port = str(free_port())
         log = self._directory / f"{port}.log"
         self.url = f"http://127.0.0.1:{port}"
         arguments = ["--config", "config.yaml", "--host", "127.0.0.1", "--port", port]
@@ -139,10 +139,3 @@ async def _answers(http: httpx2.AsyncClient, url: str) -> bool:
         return (await http.get(url)).status_code == 200
     except httpx2.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -15,10 +15,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.db import embedded
 from faregate.core.db.embedded import EmbeddedServer
 from support.certificates import make_certificate
-from support.gateways import free_port
 from support.servers import require_program
 
 __all__ = ["TcpServer", "old_server", "tcp_server"]

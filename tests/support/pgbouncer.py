@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from support.gateways import free_port, listening
+from faregate.benchmarks.ports import free_port
+from support.gateways import listening
 from support.servers import require_program
 
 __all__ = ["pgbouncer"]

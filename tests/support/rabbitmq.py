@@ -23,6 +23,7 @@ from pamqp.body import ContentBody
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.messaging.rabbitmq.topology import DEAD_QUEUE, retry_queue
 from faregate.wire.queues import PUBLIC_QUEUES, RETRY_DELAYS_SECONDS
 from support.certificates import make_certificate
@@ -47,7 +48,7 @@ class RabbitServer:
         """`tls`: listen for TLS only, with a certificate that `url` trusts."""
         self.directory = Path(tempfile.mkdtemp(prefix="fg-rabbitmq-", dir=in_memory()))
         self._certificate = make_certificate(self.directory) if tls else None
-        self.port, self._distribution_port, self._epmd_port = _free_port(), _free_port(), _free_port()
+        self.port, self._distribution_port, self._epmd_port = free_port(), free_port(), free_port()
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._configure()
@@ -177,12 +178,6 @@ async def delete_queues(url: str, *more: str) -> None:
                 await channel.queue_delete(name)
     finally:
         await connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def publish_nameless(url: str, queue: str, body: bytes) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.gateways import free_port, listening
+from faregate.benchmarks.ports import free_port
+from support.gateways import listening
 from support.servers import require_program
 
 __all__ = ["RedisServer", "redis_server"]

@@ -3,12 +3,12 @@
 import asyncio
 import re
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from support.apps import open_gateway, running_worker, settings_for
 from support.docs import Page
-from support.gateways import free_port
 from support.processes import command_path
 from support.servers import require_program
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from faults.proxy import Proxy
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.errors import ConfigurationError
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.settings import Settings
@@ -21,7 +22,6 @@ from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.worker.container import WorkerContainer
 from support.apps import Gateway, open_gateway, running_worker, settings_for
-from support.gateways import free_port
 from support.rabbitmq import RabbitServer
 
 LINE = {"ai_model": "gpt-4o", "input_tokens": 1000, "output_tokens": 100}

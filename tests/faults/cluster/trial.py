@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from faregate.benchmarks.ports import free_port
 from faregate.core.container import engines
 from faregate.core.db.migrate import upgrade
 from faregate.core.errors import EngineUnavailableError
@@ -29,7 +30,7 @@ from faults.cluster.uses import USERS, Refusal, Uses
 from faults.processes import ProcessPool
 from faults.roles import KEY
 from faults.traffic import FEATURE, RICH_MICROS
-from support.gateways import free_port, listening
+from support.gateways import listening
 
 __all__ = ["Trial"]
 

@@ -7,16 +7,14 @@ import asyncio
 import os
 import platform
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,14 +29,11 @@ from faregate.usage.values import Feature, FeatureRef
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE
 from faregate.worker.container import WorkerContainer
 
-__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "free_port", "machine", "private_ground", "user"]
+__all__ = ["FEATURE", "KEY", "MODEL", "Ground", "broker_versions", "machine", "private_ground", "user"]
 
 FEATURE = FeatureRef(value="bench")
 MODEL = "gpt-4o-mini"
 KEY = "fg_bench_0123456789abcdef"
-
-_FIRST_PORT, _PORTS, _PORTS_OF_PROCESS = 15_000, 17_000, 61
-_numbers = count()
 
 _FUNDS_MICROS = 10**12
 _FSYNC_SECONDS = 1
@@ -114,19 +109,6 @@ async def _furnished(settings: Settings, wallets: int) -> AsyncGenerator[WorkerC
             raise InvalidError(f"{SETTLE_MULTIMODEL_QUEUE} is not empty; use a broker that serves this benchmark only")
         await _furnish(library, wallets)
         yield library
-
-
-def free_port() -> int:
-    """Return an unused port of the loopback interface.
-
-    It is not one of those that the system gives away, and processes that ask at the same time get different ones: until its
-    server listens, somebody else's could.
-    """
-    while True:
-        port = _FIRST_PORT + (os.getpid() * _PORTS_OF_PROCESS + next(_numbers)) % _PORTS
-        with socket.socket() as found, suppress(OSError):
-            found.bind(("127.0.0.1", port))
-            return port
 
 
 def user(number: int) -> str:

@@ -144,7 +144,7 @@ async def _mail_server() -> AsyncGenerator[tuple[_Post, str]]:
     """Run a mail server in a thread of its own."""
     from aiosmtpd.controller import Controller
 
-    from faregate.benchmarks.ground import free_port
+    from faregate.benchmarks.ports import free_port
 
     post, port = _Post(), free_port()
     server = Controller(post, hostname="127.0.0.1", port=port)

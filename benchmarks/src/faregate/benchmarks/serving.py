@@ -6,7 +6,8 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from faregate.benchmarks.ground import Ground, free_port
+from faregate.benchmarks.ground import Ground
+from faregate.benchmarks.ports import free_port
 from faregate.core.clock import Deadline
 from faregate.core.errors import EngineUnavailableError
 

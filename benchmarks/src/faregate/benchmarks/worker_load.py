@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.request import urlopen
 
-from faregate.benchmarks.ground import Ground, free_port
+from faregate.benchmarks.ground import Ground
+from faregate.benchmarks.ports import free_port
 from faregate.core.errors import FaregateError
 
 __all__ = ["WorkerLoad", "check_empty", "working"]
