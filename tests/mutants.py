@@ -77,9 +77,9 @@ MUTANTS = [
     ),
     Mutant(
         "no CHECK against overspending",
-        f"{MIGRATIONS}/0001_first_tables.py",
-        "credits + credit_limit - debits - held - earmarked >= 0",
-        "credits + credit_limit - debits - held - earmarked >= -1000000000000",
+        f"{MIGRATIONS}/0029_payments.py",
+        "credits + credit_limit + clawback_debt - debits - held - earmarked >= 0",
+        "credits + credit_limit + clawback_debt - debits - held - earmarked >= -1000000000000",
         CONSTRAINTS,
         "never_overspent",
     ),
