@@ -76,7 +76,7 @@ def _in_turns(ours: Callable[[int], Load], bare: Callable[[int], Load], seconds:
     """Measure both in turns for `seconds` each, and return the medians: a machine is not as fast at all times."""
     for warm_up in (ours, bare):
         warm_up(_WARM_UP_SECONDS)
-    rounds = min(_ROUNDS, seconds)
+    rounds = max(1, min(_ROUNDS, seconds))
     measured = [(ours(seconds // rounds), bare(seconds // rounds)) for _ in range(rounds)]
     return _median([one for one, _ in measured]), _median([one for _, one in measured])
 

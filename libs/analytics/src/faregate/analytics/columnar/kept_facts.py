@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["KeptFacts"]
 
-_SETS = (TOTALS_NAMES, USERS_NAMES, ALL_NAMES)
-"""Columns that are taken out together. Each contains the one before."""
-
 _PARTS = {TOTALS_NAMES: 4, USERS_NAMES: 4, ALL_NAMES: 10}
 """The part of the memory that one table may take: a fourth or a tenth. Totals and users read theirs several times for one answer;
 what needs other columns may be asked only once, and many facts are faster read from the files then.
 """
+
+_SETS = tuple(_PARTS)
+"""Columns that are taken out together. Each contains the one before."""
 
 _PART_IN_ALL = 2
 """The part of the memory that all tables may take together; the rest is for the questions."""
