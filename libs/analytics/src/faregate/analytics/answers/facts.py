@@ -103,9 +103,8 @@ class FactReader:
             return await self._raw.points(session, question, unit)
         found = await self._series(session, question, unit, kept)
         unique = await self._unique_users(session, question, unit, kept)
-        return {
-            period: (found.get(period, Measures()), unique.get(period, 0)) for period in {*found, *unique} if period
-        }
+        nothing = Measures()
+        return {period: (found.get(period, nothing), unique.get(period, 0)) for period in {*found, *unique} if period}
 
     async def series(self, session: AsyncSession, question: Question, unit: Unit) -> Mapping[datetime, Measures]:
         """Return the sums by period in the question's time zone; empty periods are left out."""
@@ -263,7 +262,10 @@ def _coverage(question: Question, unit: Unit | None, grains: tuple[Grain, ...]) 
 
 
 def _united(kept: Mapping[K, Measures], rest: Mapping[K, Measures]) -> dict[K, Measures]:
-    return {key: kept.get(key, Measures()) + rest.get(key, Measures()) for key in {*kept, *rest}}
+    united = dict(kept)
+    for key, sums in rest.items():
+        united[key] = united[key] + sums if key in united else sums
+    return united
 
 
 def _standing(found: Mapping[Group, Measures]) -> dict[Group, Measures]:
