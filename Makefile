@@ -29,7 +29,7 @@ demo: install ## start everything, drive traffic through it, show and prove what
 	@$(BIN)/faregate demo $(if $(KEEP),--keep)
 
 # Four processes for two processors: each waits for its servers a quarter of the time.
-test: install ## run the tests on real engines, in about ten minutes
+test: install ## run the tests on real engines (12 to 15 minutes on two processors)
 	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: install ## run the tests that take longest: further forms of what `make test` checks
