@@ -12,7 +12,7 @@ from faregate.wire.lazy_exports import lazy_exports
 
 ROOT = Path(__file__).parents[1]
 LAZY = sorted(path for path in ROOT.glob("*/*/src/**/__init__.py") if "lazy_exports" in path.read_text())
-NAMES = [".".join(path.parts[path.parts.index("faregate") : -1]) for path in LAZY]
+NAMES = [".".join(path.relative_to(ROOT).parts[3:-1]) for path in LAZY]
 
 
 def _declared(path: Path) -> dict[str, str]:
