@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["doubled_classes", "first_line_problem", "holds_sql", "may_hold_sql", "violations"]
+__all__ = ["doubled_classes", "first_line_problem", "holds_sql", "may_hold_sql", "names_like_ids", "violations"]
 
 ROOT = Path(__file__).parents[1]
 FIRST_LINE_WORDS = 12
@@ -65,6 +65,14 @@ def may_hold_sql(path: Path) -> bool:
     return bool({"proof", "migrations", "benchmarks"} & set(path.parts))
 
 
+def names_like_ids(text: str) -> list[str]:
+    """Return the names that a test expects nowhere in a text although a random id may hold them by chance, as "ada" does."""
+    searches = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Compare) and isinstance(n.ops[0], ast.NotIn)]
+    sought = [n.left.value for n in searches if isinstance(n.left, ast.Constant) and not _lists(n.comparators[0])]
+    names = [each.decode() if isinstance(each, bytes) else str(each) for each in sought]
+    return [name for name in names if re.fullmatch(r"(?=.*[a-f])[0-9a-f]{2,6}", name)]
+
+
 def doubled_classes(texts: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the public classes that several modules define, with the modules."""
     places: dict[str, list[str]] = defaultdict(list)
@@ -88,15 +96,22 @@ def violations(paths: Iterable[Path]) -> Iterator[str]:
         yield f"{name} is defined in {' and '.join(found)}; one name is one thing"
 
 
+def _lists(node: ast.expr) -> bool:
+    return isinstance(node, ast.Set | ast.Tuple | ast.List | ast.Dict)
+
+
 def _text(node: ast.Constant | ast.JoinedStr) -> str:
     parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     return " ".join(part for part in parts if isinstance(part, str))
 
 
 def main() -> int:
-    """Check the libraries, the applications and the benchmarks."""
+    """Check the libraries, the applications, the benchmarks and the tests."""
     sources = [path for group in ("libs", "apps", "benchmarks") for path in sorted((ROOT / group).rglob("*.py"))]
     found = list(violations(path for path in sources if "versions" not in path.parts))
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        names = names_like_ids(path.read_text())
+        found += [f"{path.relative_to(ROOT)}: an id may hold {name!r}; ask support.mentions" for name in names]
     for line in found:
         print(line)
     return 1 if found else 0

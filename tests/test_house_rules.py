@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from house_rules import doubled_classes, first_line_problem, holds_sql, may_hold_sql
+from house_rules import doubled_classes, first_line_problem, holds_sql, may_hold_sql, names_like_ids
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,18 @@ def test_one_name_for_two_things_is_found() -> None:
     texts = {"a": "class Charge: ...", "b": "class Charge: ...\nclass _Own: ...", "c": "class _Own: ..."}
 
     assert doubled_classes(texts) == {"Charge": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ('assert "ada" not in text', ["ada"]),
+        ('assert b"bea1" not in body', ["bea1"]),
+        ('assert "zoe" not in text', []),
+        ('assert "ada" not in {"bob", "carl"}', []),
+        ('assert "42" not in text', []),
+        ('assert not mentions(text, "ada")', []),
+    ],
+)
+def test_a_name_that_a_random_id_may_hold_is_not_searched_for(line: str, names: list[str]) -> None:
+    assert names_like_ids(line) == names
