@@ -126,6 +126,11 @@ class _Server:
     process: subprocess.Popen[bytes]
     directory: str
 
+    def close(self) -> None:
+        """End the server, and with it the commands that still run."""
+        self.orders.close()
+        self.process.wait()
+
 
 @cache
 def _server() -> _Server:
@@ -135,10 +140,11 @@ def _server() -> _Server:
     directory = tempfile.mkdtemp(prefix="fg-commands-")
     shims.bind(f"{directory}/socket")
     shims.listen()
-    atexit.register(ours.close)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     command = [sys.executable, "-m", "support.command_server", str(theirs.fileno()), str(shims.fileno())]
     environment = {**_environment({}), "PYTHONPATH": str(Path(__file__).parents[1])}
     with theirs, shims:
         pipes = [theirs.fileno(), shims.fileno()]
-        return _Server(ours, subprocess.Popen(command, env=environment, pass_fds=pipes), directory)
+        server = _Server(ours, subprocess.Popen(command, env=environment, pass_fds=pipes), directory)
+    atexit.register(server.close)
+    return server
