@@ -14,8 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from faregate.core.db.database import Database, Sql, is_unavailable, sqlstate
+from faregate.core.db.connector import Connector
+from faregate.core.db.database import Database
+from faregate.core.db.error_states import is_unavailable, sqlstate
 from faregate.core.db.migrate import current_revision, run_alembic
+from faregate.core.db.statements import Sql
 from faregate.core.errors import (
     ConfigurationError,
     DatabaseRefusedError,
@@ -218,16 +221,19 @@ async def test_a_connection_lost_at_the_first_statement_of_a_process_is_reported
     """SQLAlchemy asks for the server's version when it connects first, and the server may end just then."""
     database = Database(database_url)
     await database.open()
-    established = Database._connect  # pyright: ignore[reportPrivateUsage]
 
-    async def lost(self: Database, **options: bool) -> "asyncpg.Connection[asyncpg.Record]":
-        connection = await established(self, **options)
-        killer = await asyncpg.connect(database_url)
-        await killer.execute("select pg_terminate_backend($1, 10000)", connection.get_server_pid())
-        await killer.close()
-        return connection
+    def losing(established: Any) -> Any:
+        async def lost(self: Connector, url: str) -> "asyncpg.Connection[asyncpg.Record]":
+            connection = await established(self, url)
+            killer = await asyncpg.connect(database_url)
+            await killer.execute("select pg_terminate_backend($1, 10000)", connection.get_server_pid())
+            await killer.close()
+            return connection
 
-    mocker.patch.object(Database, "_connect", lost)
+        return lost
+
+    mocker.patch.object(Connector, "pooled", losing(Connector.pooled))
+    mocker.patch.object(Connector, "direct", losing(Connector.direct))
 
     with pytest.raises(EngineUnavailableError, match="the connection was lost"):
         await database.check()

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from faregate.core.db import server_watch, servers
 from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
+from faregate.core.db.shared_pool import SchemaDatabase
 from faregate.core.errors import DatabaseRefusedError, DatabaseUnavailableError, EngineUnavailableError
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.core.messaging.postgres_transport import PostgresTransport
@@ -144,10 +145,14 @@ async def test_the_error_says_why_no_server_can_be_used(standby_url: str, proxie
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_frozen_server_is_left_for_the_next_one(database_url: str, proxies: list[Proxy]) -> None:
-    """Its connections stay open: nothing but a question that is not answered tells."""
+@pytest.mark.parametrize("of_tenant", [False, True], ids=["own pool", "shared pool"])
+async def test_a_frozen_server_is_left_for_the_next_one(
+    database_url: str, proxies: list[Proxy], of_tenant: bool
+) -> None:
+    """Its connections stay open: nothing but a question that is not answered tells. Also for one of several tenants."""
     frozen, sound = proxies
-    database = Database(_through(database_url, frozen.port, sound.port))
+    pool = Database(_through(database_url, frozen.port, sound.port))
+    database = SchemaDatabase(pool, "faregate", share=2) if of_tenant else pool
     await database.open()
     try:
         async with database.transaction() as session:
@@ -162,6 +167,7 @@ async def test_a_frozen_server_is_left_for_the_next_one(database_url: str, proxi
                 assert (await database.rows(session, "select 3"))[0][0] == 3
     finally:
         await database.close()
+        await pool.close()
     assert sound.accepted > 0
 
 

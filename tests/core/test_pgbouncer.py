@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from faregate.core.db.database import Database
@@ -77,7 +78,7 @@ async def test_a_transaction_leaves_nothing_on_the_servers_connection(database_u
             await database.rows(session, "select 1 as one")
             prepared = await database.rows(session, "select name from pg_prepared_statements")
             assert list(prepared) == []
-    driver = await database._connect(pooled=True)
+    driver = await asyncpg.connect(pooled_url, statement_cache_size=0)
     left = await driver.fetchval("select current_setting('lock_timeout')")
     await driver.close()
     await database.close()

@@ -171,7 +171,7 @@ def _reported(error: Exception) -> FaregateError | None:
         return _missing(error if isinstance(error, ModuleNotFoundError) else error.__cause__)
     if isinstance(error, FILE_ERRORS) and error.filename is not None:
         return FaregateError(f"{error.filename}: {error.strerror}")
-    from faregate.core.db.database import sqlstate
+    from faregate.core.db.error_states import sqlstate
 
     if sqlstate(error) in UNMIGRATED:
         return FaregateError(f"{_database()} is not at this version of Faregate; run `faregate migrate`")

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, CursorResult, text
 from sqlalchemy.orm import Session
 
 from faregate.client.request_bodies import settlement_body
-from faregate.core.db.database import Sql
+from faregate.core.db.statements import Sql
 from faregate.core.errors import InvalidError
 from faregate.host.arguments import storable
 from faregate.host.sql import MESSAGE_ADD

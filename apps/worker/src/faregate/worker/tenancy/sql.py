@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from faregate.core.db.database import Sql
+from faregate.core.db.statements import Sql
 from faregate.core.monitoring.sql import FORGET
 from faregate.core.tenants.values import Tenant
 

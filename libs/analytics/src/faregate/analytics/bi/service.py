@@ -12,7 +12,8 @@ from faregate.analytics.bi import sql
 from faregate.analytics.bi.passwords import scram_verifier
 from faregate.analytics.bi.values import BiView, DroppedRoles
 from faregate.analytics.bi.views_sql import BI_VIEWS
-from faregate.core.db.database import Database, sqlstate
+from faregate.core.db.database import Database
+from faregate.core.db.error_states import sqlstate
 from faregate.core.errors import ConfigurationError, InvalidError, NotFoundError
 
 __all__ = ["ROLE_TIMEOUT_SECONDS", "BiService", "bi_schema"]

@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from faregate.analytics.exports.selection import Selection
-from faregate.core.db.database import Database, SqlStatement
+from faregate.core.db.database import Database
+from faregate.core.db.statements import SqlStatement
 from faregate.wire import exact_json
 
 __all__ = ["ExportSource"]

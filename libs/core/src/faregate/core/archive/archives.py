@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.archive.files import ArchiveBusyError, ArchiveError, Manifest
 from faregate.core.archive.store import ArchiveStore
 from faregate.core.clock import IClock
-from faregate.core.db.database import RETRIED_STATES, Database, sqlstate
+from faregate.core.db.database import Database
+from faregate.core.db.error_states import is_retried
 from faregate.core.db.partitions import Month, Partitions
 from faregate.core.db.versioned_cache import raise_version
 from faregate.core.errors import InvalidError, NotFoundError
@@ -97,7 +98,7 @@ class Archives:
         try:
             await self._database.run(detach, attempts=_ATTEMPTS)
         except (DBAPIError, asyncpg.PostgresError) as error:
-            if sqlstate(error) not in RETRIED_STATES:
+            if not is_retried(error):
                 raise
             raise ArchiveBusyError(
                 f"{self._partitions.table} is being read continuously, so that {month} cannot be detached; nothing was "

@@ -2,19 +2,14 @@
 
 import asyncio
 import random
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast, runtime_checkable
-from weakref import WeakSet
 
 import asyncpg
-from sqlalchemy import CursorResult, TextClause, event, text
+from sqlalchemy import CursorResult, event
 from sqlalchemy.dialects import registry
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -22,22 +17,14 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
 from faregate.core.db.arrays import array_parameter
-from faregate.core.db.connection_errors import (
-    OLDEST_MAJOR,
-    connection_error,
-    lost_connection,
-    takes_no_writes,
-    too_old,
-)
-from faregate.core.db.guarded_commits import GuardedConnection
-from faregate.core.db.pooler import check_settings, connect_through_pooler, is_pooler_refusal, pooler_refusal
+from faregate.core.db.connection_errors import lost_connection, takes_no_writes
+from faregate.core.db.connector import Connector
+from faregate.core.db.error_states import DRIVER_ERRORS, READ_ONLY_STATE, is_retried, is_unavailable, sqlstate
 from faregate.core.db.schema import SCHEMA
-from faregate.core.db.server_watch import ServerWatch
-from faregate.core.db.servers import Servers
 from faregate.core.db.single_transaction import SingleTransaction
-from faregate.core.db.timestamp_codec import use_timestamp_codec
+from faregate.core.db.statements import Row, Sql, SqlStatement
 from faregate.core.db.transaction_notes import keep_for_transaction, kept_for_transaction
-from faregate.core.errors import ConfigurationError, EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import ConfigurationError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.core.settings.addresses import address_problem
@@ -46,30 +33,21 @@ from faregate.wire import exact_json
 if TYPE_CHECKING:
     from faregate.core.db.replica import Replica
 
-__all__ = ["COPIED_FROM", "Database", "IDatabaseServer", "Sql", "is_passing", "sqlstate"]
+__all__ = ["COPIED_FROM", "Database", "IDatabaseServer"]
 
 T = TypeVar("T")
 log = get_logger(__name__)
-
-RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
-"""Serialization failure, deadlock and lock time-out: the transaction was rolled back and may be retried."""
 
 COPIED_FROM = 20
 """Number of rows from which COPY is cheaper than INSERT."""
 
 _CLOSING_SECONDS = 5
-_UNAVAILABLE_CLASSES = ("08", "57P", "53")
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DRIVER = "faregate_driver"
-_CONNECTION_ERRORS = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""The last: the server has said why it ends the connection, and the driver has not closed it yet."""
 _EAGER = "faregate"
-_READ_ONLY_STATE = "25006"
 _POSITION = """
 select (case when pg_is_in_recovery() then null when current_setting('synchronous_commit') = 'off'
   then pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end - '0/0'::pg_lsn)::bigint
 """
-_QUALIFIER = re.compile(rf"\b{SCHEMA}\.(?=[a-z_])")
 
 
 registry.register(f"postgresql.{_EAGER}", "faregate.core.db.eager_dialect", "EagerDialect")  # loaded when it is used
@@ -86,43 +64,6 @@ class IDatabaseServer(Protocol):
     async def stop(self) -> None:
         """Release the server; it is stopped when its last user releases it."""
         ...
-
-
-class Row(asyncpg.Record):
-    """A row whose columns are attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-
-@dataclass(frozen=True, slots=True)
-class SqlStatement:
-    """SQL for the configured schema, in two parameter styles: `:name` for SQLAlchemy, `$1` for the driver."""
-
-    clause: TextClause
-    driver_sql: str
-    names: tuple[str, ...]
-
-
-class Sql:
-    """Turns SQL that names the schema `faregate` into statements for the configured schema."""
-
-    def __init__(self, schema: str = SCHEMA) -> None:
-        self.schema = schema
-        self.statement: Callable[[str], SqlStatement] = lru_cache(maxsize=None)(self._statement)
-
-    def text(self, sql: str) -> str:
-        """Return `sql` with the configured schema in place of `faregate`."""
-        return sql if self.schema == SCHEMA else _QUALIFIER.sub(f"{self.schema}.", sql)
-
-    def _statement(self, sql: str) -> SqlStatement:
-        qualified = self.text(sql)
-        names = tuple(dict.fromkeys(_PARAMETER.findall(qualified)))
-        driver_sql = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", qualified)
-        return SqlStatement(text(qualified), driver_sql, names)
 
 
 class Database:
@@ -152,14 +93,10 @@ class Database:
         self._url = url
         self._direct_url = direct_url and _libpq_url(direct_url)
         self._server = server
-        self._settings_checked = False
         self._pool_size = pool_size
         self._engine: AsyncEngine | None = None
         self._variants: dict[tuple[str, bool], AsyncEngine] = {}
-        self._pooled: WeakSet[asyncpg.Connection[asyncpg.Record]] = WeakSet()
-        self._servers: dict[str, Servers] = {}
-        self._watch = ServerWatch(_answering)
-        self._session_settings = {
+        session_settings = {
             "application_name": "faregate",
             "timezone": "UTC",
             "jit": "off",
@@ -167,6 +104,7 @@ class Database:
             "lock_timeout": str(int(lock_timeout_seconds * 1000)),
             "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 1000)),
         }
+        self._connector = Connector(session_settings, has_pooler=direct_url is not None)
 
     @property
     def url(self) -> str:
@@ -230,11 +168,10 @@ class Database:
             await self.replica.close()
         if engine is not None:
             self._variants.clear()
-            await self._watch.close()
+            await self._connector.watch.close()
             await _transactions_ended(cast("AsyncAdaptedQueuePool", engine.pool))
             await engine.dispose()
-            for connection in list(self._pooled):
-                connection.terminate()
+            self._connector.terminate_pooled()
         if self._server is not None:
             await self._server.stop()
             self._url = None
@@ -257,7 +194,7 @@ class Database:
             return
         if isolation != "READ COMMITTED" or read_only:
             engine = self._variant(isolation, read_only)
-        with self.losses_reported(read_only=read_only), self._watch.during_transaction():
+        with self.losses_reported(read_only=read_only), self._connector.watch.during_transaction():
             async with (
                 SingleTransaction(engine) as session,
                 self._leaving_standbys(session, read_only=read_only),
@@ -296,7 +233,7 @@ class Database:
 
     async def position(self) -> int:
         """Return how far the write-ahead log reached when this was called, in bytes; 0 on a standby, which writes none."""
-        with self._watch.during_transaction():
+        with self._connector.watch.during_transaction():
             return await self._position()
 
     async def _position(self) -> int:
@@ -320,8 +257,7 @@ class Database:
                 async with self.transaction() as session:
                     return await work(session)
             except (DBAPIError, asyncpg.PostgresError, RetryTransactionError) as error:
-                retried = isinstance(error, RetryTransactionError) or sqlstate(error) in RETRIED_STATES
-                if not retried or attempt == attempts:
+                if not is_retried(error) or attempt == attempts:
                     raise
                 log.info("transaction_retried", sqlstate=sqlstate(error), attempt=attempt)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
@@ -359,17 +295,17 @@ class Database:
         """
         try:
             yield
-        except (SQLAlchemyError, asyncpg.PostgresError, *_CONNECTION_ERRORS) as error:
+        except (SQLAlchemyError, asyncpg.PostgresError, *DRIVER_ERRORS) as error:
             if is_unavailable(error):
                 raise lost_connection(error, self.url) from error
-            if not read_only and sqlstate(error) == _READ_ONLY_STATE:
+            if not read_only and sqlstate(error) == READ_ONLY_STATE:
                 raise takes_no_writes(self.url) from error
             raise
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, for LISTEN or a long COPY; the caller closes it."""
         self._require_engine()
-        return await self._connect()
+        return await self._connector.direct(self.direct_url)
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
@@ -424,46 +360,12 @@ class Database:
         await driver.copy_records_to_table(table, schema_name=self.sql.schema, columns=list(columns), records=rows)
 
     async def _connect_pooled(self) -> "asyncpg.Connection[asyncpg.Record]":
-        connection = await self._connect(pooled=True)
-        self._pooled.add(connection)
-        return connection
+        return await self._connector.pooled(self.url)
 
     @property
     def _preparation(self) -> dict[str, Any]:
         """The arguments by which SQLAlchemy's driver prepares no statement under a name, where a pooler would lose it."""
         return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if self._direct_url else {}
-
-    async def _connect(self, *, pooled: bool = False) -> "asyncpg.Connection[asyncpg.Record]":
-        through_pooler = pooled and self._direct_url is not None
-        url = self.url if through_pooler else self.direct_url
-        try:
-            connection = await self._established(url, through_pooler=through_pooler)
-            if pooled:
-                await use_timestamp_codec(connection)
-            return connection if through_pooler else await self._checked_once(connection)
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if is_pooler_refusal(error):
-                raise pooler_refusal(error, self._direct_variable) from error
-            raise connection_error(error, url) from error
-
-    async def _established(self, url: str, *, through_pooler: bool) -> "asyncpg.Connection[asyncpg.Record]":
-        servers = self._servers.setdefault(url, Servers(url))
-        connection = await servers.connect(self._connect_through_pooler if through_pooler else self._connect_directly)
-        major = connection.get_server_version().major
-        if major < OLDEST_MAJOR:
-            connection.terminate()
-            raise too_old(major, url)
-        return connection
-
-    async def _connect_through_pooler(self, url: str, timeout_seconds: float) -> GuardedConnection:
-        return await connect_through_pooler(url, self._session_settings, timeout_seconds=timeout_seconds)
-
-    async def _connect_directly(self, url: str, timeout_seconds: float) -> GuardedConnection:
-        connection = await asyncpg.connect(
-            url, server_settings=self._session_settings, timeout=timeout_seconds, connection_class=GuardedConnection
-        )
-        self._watch.opened(connection, url)
-        return connection
 
     @asynccontextmanager
     async def _leaving_standbys(self, session: AsyncSession, *, read_only: bool) -> AsyncGenerator[None]:
@@ -471,27 +373,10 @@ class Database:
         try:
             yield
         except (DBAPIError, asyncpg.PostgresError) as error:
-            if sqlstate(error) != _READ_ONLY_STATE or read_only:
+            if sqlstate(error) != READ_ONLY_STATE or read_only:
                 raise
             await (await session.connection()).invalidate(error)
             raise takes_no_writes(self.url) from error
-
-    @property
-    def _direct_variable(self) -> str:
-        return "FAREGATE_DIRECT_DATABASE_URL" if self._direct_url else "FAREGATE_DATABASE_URL"
-
-    async def _checked_once(
-        self, connection: "asyncpg.Connection[asyncpg.Record]"
-    ) -> "asyncpg.Connection[asyncpg.Record]":
-        """Return the connection; if it is the first one, after a check that no pooler has dropped its settings."""
-        if not self._settings_checked:
-            try:
-                await check_settings(connection, self._session_settings, self._direct_variable)
-            except BaseException:
-                connection.terminate()
-                raise
-            self._settings_checked = True
-        return connection
 
     def _variant(self, isolation: str, read_only: bool) -> AsyncEngine:
         """Return the engine for other transaction options; it shares the pool. Creating it costs as much as a round trip."""
@@ -514,10 +399,6 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
     """Let the pool replace connections that the server closed while they were idle: no call has to fail for them."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-async def _answering(url: str, timeout_seconds: float) -> "asyncpg.Connection[asyncpg.Record]":
-    return await asyncpg.connect(url, timeout=timeout_seconds)
 
 
 async def _transactions_ended(pool: AsyncAdaptedQueuePool) -> None:
@@ -545,26 +426,3 @@ def _libpq_url(url: str) -> str:
 
 def _json_text(value: object) -> str:
     return exact_json.dumps(value).decode()
-
-
-def sqlstate(error: BaseException) -> str | None:
-    """Return the five-character SQLSTATE behind `error`, if there is one."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(origin, "sqlstate", None)
-
-
-def is_passing(error: Exception) -> bool:
-    """Return whether a batch failed because of the engine, not because of one of its items."""
-    return isinstance(error, EngineUnavailableError | RetryTransactionError) or sqlstate(error) in RETRIED_STATES
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Return whether `error` means that the server is unavailable rather than that the statement was wrong."""
-    if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        return True
-    state = sqlstate(error)
-    if state is not None:
-        return state.startswith(_UNAVAILABLE_CLASSES)
-    if isinstance(error, InterfaceError):  # such as from the rollback of a COPY whose connection is gone
-        return not isinstance(getattr(error.orig, "__cause__", None), asyncpg.DataError)
-    return isinstance(error, _CONNECTION_ERRORS)

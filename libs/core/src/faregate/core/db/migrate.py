@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from faregate.core.db.database import RETRIED_STATES, Database, sqlstate
+from faregate.core.db.database import Database
+from faregate.core.db.error_states import is_retried, sqlstate
 from faregate.core.db.sql import VERSION_READ
 from faregate.core.errors import ConfigurationError
 from faregate.core.logging import get_logger
@@ -79,7 +80,7 @@ async def _upgrade_under_traffic(database: Database) -> None:
         try:
             await run_alembic(database, "upgrade", "head")
         except DBAPIError as error:
-            if sqlstate(error) not in RETRIED_STATES or attempt == _ATTEMPTS:
+            if not is_retried(error) or attempt == _ATTEMPTS:
                 raise
             log.info("migration_retried", sqlstate=sqlstate(error), attempt=attempt)
             await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311

@@ -33,6 +33,7 @@ class SchemaDatabase(Database):
         replica = pool.replica.of_schema(schema, share=share) if pool.replica is not None else None
         super().__init__(schema=schema, replica=replica)
         self._pool = pool
+        self._connector = pool._connector  # noqa: SLF001 - its watch knows the connections that are used here
         self._share = share
         self._free = asyncio.Semaphore(share)
         self._holders: Counter[asyncio.Task[Any] | None] = Counter()

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
-from faregate.core.db.database import Database, is_passing
+from faregate.core.db.database import Database
+from faregate.core.db.error_states import is_passing
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
 from faregate.core.runtime.batcher import Batcher, bisect_failures

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
-from faregate.core.db.database import Database, is_passing
+from faregate.core.db.database import Database
+from faregate.core.db.error_states import is_passing
 from faregate.core.db.partitions import Month, Partitions, months_between
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
