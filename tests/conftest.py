@@ -1,5 +1,6 @@
 """Real engines for the tests: one PostgreSQL per run, one cloned database per test."""
 
+import atexit
 import gc
 import logging
 import os
@@ -22,6 +23,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.embedded import EmbeddedServer
 from faregate.core.db.migrate import upgrade
 from faregate.core.db.subjects import Subjects
+from faregate.core.runtime.gc_tuning import collect_seldom
 from faregate.credit.services.credits import CreditService
 from support.clickhouse import running_clickhouse
 from support.environments import build_wheel
@@ -32,6 +34,7 @@ from support.servers import address, execute, in_memory
 
 _numbers = count(1)
 
+atexit.register(gc.freeze)  # the interpreter would look at all objects several times before it ends
 
 # structlog's own default draws each traceback with its local variables, which takes a second apiece
 _renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
@@ -133,12 +136,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Fixture
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays, millions of objects: the garbage collector looks at none of them, then or later."""
+    """What is imported and collected stays: the garbage collector looks at none of it, then or later, and at the rest seldom."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        collect_seldom()
         gc.enable()
 
 

@@ -77,15 +77,23 @@ def test_a_terminated_command_stops_the_database_that_it_has_started() -> None:
         folder, environment = Path(name), {**os.environ, "TMPDIR": name}
         folder.chmod(0o755)
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-            while not (running := [int(file.read_text().split()[0]) for file in folder.glob("*/*/postmaster.pid")]):
-                assert process.poll() is None
-                time.sleep(0.05)
-            process.terminate()
-            _, complaint = process.communicate(timeout=60)
+            try:
+                while not (running := [words[0] for words in _notes(folder) if words]):
+                    assert process.poll() is None
+                    time.sleep(0.05)
+                process.terminate()
+                _, complaint = process.communicate(timeout=60)
+            finally:
+                process.kill()  # else a failure would wait for the end of the benchmark
         left = list(folder.iterdir())
 
     assert (process.returncode, complaint, left) == (TERMINATED, b"", [])
     assert not any(Path(f"/proc/{pid}").exists() for pid in running)
+
+
+def _notes(folder: Path) -> list[list[str]]:
+    """Return the words of each file that a server writes about itself when it starts: the first is its process id."""
+    return [file.read_text().split() for file in folder.glob("*/*/postmaster.pid")]
 
 
 def test_the_installed_command_starts_where_ctrl_c_is_silent() -> None:

@@ -6,6 +6,7 @@ descriptors: standard input, output and error, and the pipe for the exit code; o
 without the pipe.
 """
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -16,8 +17,9 @@ import select
 import signal
 import socket
 import sys
+import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from faregate import cli
 from faregate.cli import __main__ as entry
@@ -124,9 +126,25 @@ def _import_all() -> None:
         importlib.import_module(servers)
 
 
+def _run() -> NoReturn:
+    """Run the command, and end without freeing its objects one by one: that copies all pages that are shared with the server."""
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    assert isinstance(code, int)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     _import_all()
     gc.collect()
     gc.freeze()  # keeps memory pages shared with the forked processes
     serve(socket.socket(fileno=int(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])))
-    main()
+    _run()

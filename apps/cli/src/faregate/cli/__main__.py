@@ -1,5 +1,6 @@
 """Entry point of `faregate` and of `python -m faregate.cli`."""
 
+import gc
 import signal
 
 from faregate.core.runtime.gc_tuning import collect_seldom
@@ -15,7 +16,10 @@ def run() -> None:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on `main` handles it
     signal.signal(signal.SIGTERM, terminate)
-    main()
+    try:
+        main()
+    finally:
+        gc.freeze()  # the interpreter would look at all objects several times before it ends: a fifth of a short command
 
 
 if __name__ == "__main__":  # spawned gateway processes import this module and must not run the command again
