@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from faregate.core.runtime.trusted_authorities import trusted_authorities
 from faregate.core.webhooks.egress import Egress, Target
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ class Poster:
     def __init__(self, egress: Egress, *, timeout_seconds: float) -> None:
         self._egress = egress
         self._timeout_seconds = timeout_seconds
-        self._trusted: ssl.SSLContext | None = None
-        self._reading = asyncio.Lock()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Return the status of the receiver's answer.
@@ -37,7 +36,7 @@ class Poster:
         """
         import httpx2  # slow to import, and needed only to post
 
-        trusted = await self._trust()
+        trusted = await trusted_authorities()
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 target = await self._egress.target(url)
@@ -71,12 +70,3 @@ class Poster:
         return httpx2.AsyncClient(
             verify=trusted, timeout=self._timeout_seconds, follow_redirects=False, trust_env=False
         )
-
-    async def _trust(self) -> ssl.SSLContext:
-        """Return the trusted authorities (SSL_CERT_FILE, if set); they are read once, because that blocks the event loop."""
-        import httpx2
-
-        async with self._reading:
-            if self._trusted is None:
-                self._trusted = await asyncio.to_thread(httpx2.create_ssl_context)
-        return self._trusted

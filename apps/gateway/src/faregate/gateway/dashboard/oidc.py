@@ -14,6 +14,7 @@ import httpx2
 from faregate.core.clock import Deadline
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
+from faregate.core.runtime.trusted_authorities import trusted_authorities
 from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.security.auth import Principal
 from faregate.gateway.security.jwks import KeySet
@@ -122,8 +123,9 @@ class OidcClient:
     async def _fetch(
         self, method: str, address: str, form: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, Any]]:
+        trusted = await trusted_authorities()
         try:
-            async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http:
+            async with httpx2.AsyncClient(verify=trusted, timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http:
                 response = await http.request(method, address, data=form, headers={"accept": "application/json"})
                 found = response.json()
         except (httpx2.HTTPError, ValueError) as error:

@@ -5,6 +5,7 @@ They are fetched rarely, and kept for a day while fetches fail.
 
 import asyncio
 import json
+import ssl
 from typing import Any, cast
 
 import httpx2
@@ -13,6 +14,7 @@ import jwt
 from faregate.core.clock import Deadline
 from faregate.core.errors import EngineUnavailableError
 from faregate.core.logging import get_logger
+from faregate.core.runtime.trusted_authorities import trusted_authorities
 from faregate.gateway.errors import UnauthenticatedError
 from faregate.gateway.security.key_set_problems import key_set_problem
 
@@ -112,15 +114,16 @@ class KeySet:
                 log.warning("jwks_fetch_failed", reason=key_set_problem(error, self._url))
 
     async def _fetch_now(self) -> None:
+        trusted = await trusted_authorities()
         async with asyncio.timeout(self._timeout_seconds):
-            document = await self._fetch()
+            document = await self._fetch(trusted)
         self._keys = _usable(document)
         self._stale = Deadline(self._refresh_seconds)
         self._expired = Deadline(self._kept_seconds)
 
-    async def _fetch(self) -> Any:
+    async def _fetch(self, trusted: ssl.SSLContext) -> Any:
         async with (
-            httpx2.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False) as http,
+            httpx2.AsyncClient(verify=trusted, timeout=self._timeout_seconds, follow_redirects=False) as http,
             http.stream("GET", self._url, headers={"accept-encoding": "identity"}) as response,
         ):
             response.raise_for_status()

@@ -16,10 +16,9 @@ import orjson
 from faregate.analytics.columnar.clickhouse.address import ClickHouseAddress
 from faregate.analytics.columnar.clickhouse.errors import refused, unreachable
 from faregate.core.errors import MissingExtraError
+from faregate.core.runtime.trusted_authorities import trusted_authorities
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     import httpx2
 
 __all__ = ["NEEDS_CLICKHOUSE", "ClickHouseClient", "SentTable", "clickhouse_installed"]
@@ -65,7 +64,6 @@ class ClickHouseClient:
     def __init__(self, address: ClickHouseAddress, *, timeout_seconds: float) -> None:
         self.address = address
         self._timeout_seconds = timeout_seconds
-        self._tls: SSLContext | None = None
 
     async def run(
         self, sql: str, parameters: Mapping[str, str] | None = None, tables: Sequence[SentTable] = ()
@@ -104,7 +102,7 @@ class ClickHouseClient:
             given |= {f"{table.name}_structure": table.structure, f"{table.name}_format": table.format}
         files = {table.name: (table.name, table.rows) for table in tables}
         try:
-            async with self._opened() as client:
+            async with await self._opened() as client:
                 if files:
                     answer = await client.post("/", params={**given, "query": sql}, files=files)
                 else:
@@ -117,15 +115,13 @@ class ClickHouseClient:
             raise refused(self.address, answer.status_code, code, answer.text)
         return answer.content
 
-    def _opened(self) -> "httpx2.AsyncClient":
+    async def _opened(self) -> "httpx2.AsyncClient":
         """Open a connection for one statement: none outlives its event loop, and none is found dead by the next statement."""
         import httpx2
 
-        if self._tls is None and self.address.server.startswith("https:"):
-            self._tls = httpx2.create_ssl_context()
         login = {"X-ClickHouse-User": self.address.user, "X-ClickHouse-Key": self.address.password}
         timeout = httpx2.Timeout(self._timeout_seconds, connect=min(self._timeout_seconds, _CONNECT_SECONDS))
-        verify = self._tls or False  # without TLS there is nothing to verify, and certificates take long to read
+        verify = await trusted_authorities() if self.address.server.startswith("https:") else False
         return httpx2.AsyncClient(base_url=self.address.server, headers=login, timeout=timeout, verify=verify)
 
 
