@@ -10,7 +10,7 @@ from brief.names import NAMES
 from cyclopts import CycloptsError
 
 from faregate.cli.main import command_line
-from faregate.core.models import metadata
+from faregate.core.db.metadata import metadata
 from faregate.core.settings import Settings, isolated_settings, variable_names
 from faregate.gateway.container import GatewayContainer
 from faregate.gateway.http.operation import operations_of

@@ -16,7 +16,7 @@ from faregate.cli.commands.operations.doctor import look
 from faregate.cli.commands.operations.findings import Finding, look_at_security
 from faregate.core.clock import SystemClock
 from faregate.core.db.database import Database
-from faregate.core.db.migrate import head_revision
+from faregate.core.db.revisions import head_revision
 from faregate.core.errors import FaregateError
 from faregate.core.monitoring.readiness import check_migrations
 from faregate.core.settings import Settings, load_settings

@@ -17,15 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.connector import Connector
 from faregate.core.db.database import Database
 from faregate.core.db.error_states import is_unavailable, sqlstate
+from faregate.core.db.metadata import metadata
 from faregate.core.db.migrate import current_revision, run_alembic
 from faregate.core.db.statements import Sql
+from faregate.core.db.tables import load_models
 from faregate.core.errors import (
     ConfigurationError,
     DatabaseRefusedError,
     EngineUnavailableError,
     RetryTransactionError,
 )
-from faregate.core.models import metadata
 from support.servers import execute
 
 
@@ -411,6 +412,8 @@ def test_sql_names_our_schema_and_runs_in_the_configured_one() -> None:
 
 def test_tables_are_not_in_the_hosts_metadata() -> None:
     from sqlmodel import SQLModel
+
+    load_models()
 
     assert not [name for name in SQLModel.metadata.tables if name.startswith("faregate")]
     assert "faregate.wallet" in metadata.tables

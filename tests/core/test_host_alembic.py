@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from faregate.alembic import include_name, upgrade_on
-from faregate.core.db.migrate import head_revision
+from faregate.core.db.revisions import head_revision
 from faregate.core.errors import ConfigurationError
 from support.docs import Page
 from support.forking import forked

@@ -1,14 +1,14 @@
 """Migrations: one linear history, in our own schema, on every supported PostgreSQL."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from faregate.core.db import migrate
 from faregate.core.db.database import Database
-from faregate.core.db.migrate import current_revision, head_revision, run_alembic, upgrade
+from faregate.core.db.migrate import current_revision, run_alembic, upgrade
+from faregate.core.db.revisions import MIGRATIONS, head_revision, known_revisions
 from support.servers import address, execute
 
 
@@ -27,15 +27,15 @@ async def test_upgrading_is_safe_to_repeat(database: Database) -> None:
     assert await upgrade(database) == (head_revision(), head_revision())
 
 
-async def test_the_history_is_linear() -> None:
+async def test_the_history_is_linear_and_files_are_called_by_their_revisions() -> None:
     from alembic.script import ScriptDirectory
 
-    import faregate.core.db.migrate
-
-    scripts = ScriptDirectory(str(Path(faregate.core.db.migrate.__file__).parents[1] / "migrations"))
+    scripts = ScriptDirectory(str(MIGRATIONS))
 
     assert len(scripts.get_heads()) == len(scripts.get_bases()) == 1
     assert [s.revision for s in scripts.walk_revisions() if s.is_branch_point] == []
+    assert [s.revision for s in scripts.walk_revisions()] == list(reversed(known_revisions()))
+    assert scripts.get_current_head() == head_revision()
 
 
 async def test_downgrade_and_upgrade_restore_the_same_schema(database: Database) -> None:

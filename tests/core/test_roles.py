@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from faregate.core.db.database import Database
-from faregate.core.db.migrate import current_revision, head_revision, upgrade
+from faregate.core.db.migrate import current_revision, upgrade
+from faregate.core.db.revisions import head_revision
 from faregate.core.errors import ConfigurationError
 from support.apps import open_gateway, settings_for
 from support.deployments import archiving, run_jobs, serve_calls, settle_messages, type_commands, use_a_later_month

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from faregate.core.db.metadata import metadata
 from faregate.core.db.tables import table_names
-from faregate.core.models import metadata
 from faregate.credit.proof.verify import Verifier
 from support.apps import Answer, Gateway, open_gateway, settings_for
 

@@ -9,10 +9,10 @@ from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Numeric, SmallI
 from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlmodel import Field
 
+from faregate.analytics.rollups.user_chunks import CHUNK_BITS
 from faregate.core.models import TableModel, created_at, moment
 
 __all__ = [
-    "CHUNK_BITS",
     "RollupStateRow",
     "SavedViewRow",
     "UsageActiveRow",
@@ -20,7 +20,6 @@ __all__ = [
     "UsageUserRow",
 ]
 
-CHUNK_BITS = 2048
 _OFTEN_UPDATED: dict[str, Any] = {"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.05}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from faregate.core.db.schema import SCHEMA
+from faregate.core.db.metadata import metadata
 
 __all__ = [
     "ApiKeyRow",
@@ -30,20 +30,8 @@ __all__ = [
     "WebhookDeliveryRow",
     "WebhookEndpointRow",
     "created_at",
-    "metadata",
     "moment",
 ]
-
-metadata = MetaData(
-    schema=SCHEMA,
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-    },
-)
 
 
 class TableModel(SQLModel):

@@ -23,7 +23,7 @@ _PART_LENGTH_MAX = 1000
 class Answer(BaseModel):
     """The `data` of an answer."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     @classmethod
     def of(cls, value: object, **others: Any) -> Self:

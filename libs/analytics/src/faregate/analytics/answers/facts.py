@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.analytics.facts.conditions_sql import Rest
 from faregate.analytics.facts.repository import Group, RawRepository
-from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.question.calendar import Unit, periods_of
 from faregate.analytics.question.coverage import Coverage, cover, cover_periods
 from faregate.analytics.question.dimensions import (
@@ -23,6 +22,7 @@ from faregate.analytics.question.dimensions import (
 from faregate.analytics.question.filters import Question
 from faregate.analytics.rollups.percentiles import bin_of, bin_value, percentile
 from faregate.analytics.rollups.repository import RollupRepository, Values
+from faregate.analytics.rollups.user_chunks import CHUNK_BITS
 from faregate.analytics.values import Freshness, Measures
 from faregate.core.db.replica import from_replica, lag_seconds
 from faregate.core.db.subjects import Subjects

@@ -1,7 +1,7 @@
 """SQL of repairs and rebuilds of rollups."""
 
-from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.rollups.sql import MASK, NEW, STATUS, USER_SUMS, united
+from faregate.analytics.rollups.user_chunks import CHUNK_BITS
 
 __all__ = ["CLEAR", "REPAIR"]
 

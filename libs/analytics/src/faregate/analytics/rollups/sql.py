@@ -4,9 +4,9 @@ Each statement runs in the transaction that advances the state.
 """
 
 from faregate.analytics.facts.conditions_sql import UNPRICED
-from faregate.analytics.models import CHUNK_BITS
 from faregate.analytics.question.dimensions import DIMENSION_OF, Dimension
 from faregate.analytics.rollups.percentiles import GAMMA, ZERO_BIN
+from faregate.analytics.rollups.user_chunks import CHUNK_BITS
 
 __all__ = [
     "ADD",

@@ -3,8 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -12,12 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from faregate.core.db.database import Database
 from faregate.core.db.error_states import is_retried, sqlstate
+from faregate.core.db.revisions import MIGRATIONS, head_revision, known_revisions
 from faregate.core.db.sql import VERSION_READ
+from faregate.core.db.tables import load_models
 from faregate.core.errors import ConfigurationError
 from faregate.core.logging import get_logger
-
-if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
 
 log = get_logger(__name__)
 
@@ -25,7 +23,6 @@ __all__ = [
     "SchemaProblem",
     "current_revision",
     "database_problem",
-    "head_revision",
     "problem_at",
     "run_alembic",
     "run_on",
@@ -42,6 +39,9 @@ _NOT_ALLOWED = "42501"
 _OLDEST_CODE = 21
 """Code of this revision and later runs on the newest schema: since then no migration took away what an older process needs
 (`tests/core/test_upgrades.py`). A migration that does raises this number."""
+
+_COMPARING = {"check", "revision"}
+"""Commands of Alembic that compare the database with the models; the others need none."""
 
 _SERVES = "schema: oldest code"
 """The row of the table `version` by which a schema tells older processes whether they may go on."""
@@ -103,7 +103,7 @@ def schema_problem(revision: str | None) -> SchemaProblem | None:
         return None
     if revision is None:
         return SchemaProblem(f"the database is not migrated yet; this code needs {head_revision()}", _MIGRATE)
-    if revision in _known_revisions():
+    if revision in known_revisions():
         return SchemaProblem(
             f"the database is at {revision}, older than this code, which needs {head_revision()}", _MIGRATE
         )
@@ -136,26 +136,8 @@ async def current_revision(database: Database) -> str | None:
         return cast("str", await connection.fetchval(f"select version_num from {table}"))  # noqa: S608
 
 
-def head_revision() -> str:
-    """Return the newest revision that this code knows."""
-    head = _history().get_current_head()
-    if head is None:
-        raise ConfigurationError("this installation of Faregate holds no migrations; reinstall it")
-    return head
-
-
 def _number(revision: str) -> int:
     return int(revision.partition("_")[0])
-
-
-def _known_revisions() -> set[str]:
-    return {script.revision for script in _history().walk_revisions()}
-
-
-def _history() -> "ScriptDirectory":
-    from alembic.script import ScriptDirectory
-
-    return ScriptDirectory(str(Path(__file__).parents[1] / "migrations"))
 
 
 async def run_alembic(database: Database, command: str, *arguments: Any, **options: Any) -> None:
@@ -192,9 +174,11 @@ def _run(connection: Connection, schema: str, command: str, *arguments: Any, **o
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.attributes |= {"connection": connection, "schema": schema}
+    if command in _COMPARING:
+        load_models()
     getattr(commands, command)(config, *arguments, **options)
     if command == "upgrade":
         _tell_older_processes(connection, schema)

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from faregate.core.models import metadata
+from faregate.core.db.metadata import metadata
 
 __all__ = ["VERSION_TABLE", "load_models", "table_names"]
 
@@ -30,7 +30,7 @@ _MODEL_MODULES = (
 
 
 def load_models() -> None:
-    """Import the models of all libraries, so that the metadata of `faregate.core.models` is complete."""
+    """Import the models of all libraries, so that `metadata` is complete. It takes long, and servers need none of them."""
     for name in _MODEL_MODULES:
         import_module(name)
 

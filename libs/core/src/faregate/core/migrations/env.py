@@ -8,11 +8,9 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, text
 
+from faregate.core.db.metadata import metadata
 from faregate.core.db.schema import SCHEMA
-from faregate.core.db.tables import VERSION_TABLE, load_models
-from faregate.core.models import metadata
-
-load_models()
+from faregate.core.db.tables import VERSION_TABLE
 
 
 def migrate(connection: Connection) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.db.migrate import current_revision, head_revision, problem_at
+from faregate.core.db.migrate import current_revision, problem_at
+from faregate.core.db.revisions import head_revision
 from faregate.core.errors import FaregateError
 
 __all__ = ["CheckResult", "check_all", "check_database", "check_migrations"]

@@ -133,7 +133,7 @@ Metadata = Annotated[dict[str, Any], AfterValidator(clean_metadata)]
 class Body(BaseModel):
     """A request body that refuses unknown fields, so that a typing error is reported instead of ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -146,4 +146,4 @@ class Body(BaseModel):
 class LooseBody(BaseModel):
     """A request body of the public processes, where existing callers may send additional fields of their own."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, defer_build=True)

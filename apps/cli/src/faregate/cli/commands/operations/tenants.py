@@ -251,6 +251,6 @@ def _served(tenant: Tenant) -> str:
 
 
 def _revision() -> str:
-    from faregate.core.db.migrate import head_revision
+    from faregate.core.db.revisions import head_revision
 
     return head_revision()
