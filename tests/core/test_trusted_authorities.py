@@ -1,28 +1,35 @@
 """Authorities that clients of HTTP trust."""
 
-from pathlib import Path
+import ssl
+import threading
+from collections.abc import Iterator
 
 import httpx2
 import pytest
-from pytest_mock import MockerFixture
 
+from faregate.core.runtime import trusted_authorities as module
 from faregate.core.runtime.trusted_authorities import trusted_authorities
-from support.certificates import make_certificate
 
 
-async def test_each_file_of_authorities_is_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
-) -> None:
-    read = mocker.spy(httpx2, "create_ssl_context")
-    found = []
-    for name in ("one", "other"):
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv("SSL_CERT_FILE", str(make_certificate(tmp_path / name).certificate))
-        found.append([await trusted_authorities() for _ in range(3)])
-    (one, *ones), (other, *others) = found
+@pytest.fixture
+def unread() -> Iterator[None]:
+    """Nothing was read before, and what the test reads is left to no other."""
+    module._read.cache_clear()
+    yield
+    module._read.cache_clear()
 
-    assert all(each is one for each in ones)
-    assert all(each is other for each in others)
-    assert [len(each.get_ca_certs()) for each in (one, other)] == [1, 1]
-    assert one is not other
-    assert read.call_count == 2
+
+@pytest.mark.usefixtures("unread")
+async def test_they_are_read_once_and_the_event_loop_goes_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers, given = list[threading.Thread](), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def read() -> ssl.SSLContext:
+        readers.append(threading.current_thread())
+        return given
+
+    monkeypatch.setattr(httpx2, "create_ssl_context", read)
+    found = [await trusted_authorities() for _ in range(3)]
+
+    assert all(each is given for each in found)
+    assert len(readers) == 1
+    assert readers[0] is not threading.current_thread()

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpcore2
 import pytest
 
 from faregate.core.clock import SystemClock
+from faregate.core.runtime import trusted_authorities
 from faregate.core.webhooks import egress
 from faregate.core.webhooks.egress import Egress
 from faregate.worker.webhooks import WebhookDeliverer
@@ -82,7 +82,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certificate:
 
 def trust(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     file = str(own.certificate)
-    monkeypatch.setattr(httpcore2, "default_ssl_context", lambda **_: ssl.create_default_context(cafile=file))
+    monkeypatch.setattr(trusted_authorities, "_read", lambda: ssl.create_default_context(cafile=file))
 
 
 async def test_it_connects_to_the_checked_address_with_the_host_name_of_the_url(
