@@ -226,7 +226,7 @@ async def test_a_connection_lost_at_the_first_statement_of_a_process_is_reported
 
     def losing(established: Any) -> Any:
         async def lost(self: Connector, url: str) -> "asyncpg.Connection[asyncpg.Record]":
-            connection = await established(self, url)
+            connection: asyncpg.Connection[asyncpg.Record] = await established(self, url)
             killer = await asyncpg.connect(database_url)
             await killer.execute("select pg_terminate_backend($1, 10000)", connection.get_server_pid())
             await killer.close()
