@@ -3,23 +3,20 @@
 The pages load nothing from other servers; scripts and styles within a page are forbidden.
 """
 
-import gzip
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
 from importlib.resources import files
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from faregate.gateway.http.sent_files import SentFiles
+
 __all__ = ["HEADERS", "ROOT", "asset", "asset_names", "dashboard_routes", "page"]
 
 ROOT = "/dashboard"
 _PLACE = files("faregate.gateway.dashboard").joinpath("assets")
-_KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain", "html": "text/html"}
 _VENDORED = frozenset({"uplot.js", "uplot.css", "uplot.license.txt"})
 """Files of others, which are sent as they were published."""
 
@@ -37,19 +34,10 @@ def _headers(ancestors: str = "'none'") -> dict[str, str]:
         "referrer-policy": "no-referrer",
         "cross-origin-opener-policy": "same-origin",
         "cache-control": "no-cache",
-        "vary": "accept-encoding",
     }
 
 
 HEADERS: Mapping[str, str] = _headers()
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    plain: bytes
-    zipped: bytes
-    tag: str
-    media_type: str
 
 
 def dashboard_routes(*, oidc: bool) -> list[BaseRoute]:
@@ -77,39 +65,17 @@ def asset(name: str) -> bytes:
     return content if name in _VENDORED or not name.endswith(".js") else _NOT_SENT.sub(b"", content)
 
 
-def page(name: str, request: Request, *, ancestors: str = "'none'") -> Response:
+_FILES = SentFiles(asset_names, asset)
+
+
+async def page(name: str, request: Request, *, ancestors: str = "'none'") -> Response:
     """Return a page; `ancestors` are the origins whose pages may show it in a frame."""
-    return _answer(_file(name), request, _headers(ancestors))
+    return await _FILES.answer(name, request, _headers(ancestors))
 
 
 async def _dashboard(request: Request) -> Response:
-    return page("index.html", request)
+    return await page("index.html", request)
 
 
 async def _asset(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in _names():
-        return Response("File not found\n", status_code=404, media_type="text/plain", headers=dict(HEADERS))
-    return _answer(_file(name), request, dict(HEADERS))
-
-
-def _answer(file: _File, request: Request, headers: dict[str, str]) -> Response:
-    headers["etag"] = file.tag
-    if file.tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(file.plain, media_type=file.media_type, headers=headers)
-    headers["content-encoding"] = "gzip"
-    return Response(file.zipped, media_type=file.media_type, headers=headers)
-
-
-@lru_cache(maxsize=1)
-def _names() -> frozenset[str]:
-    return frozenset(asset_names())
-
-
-@lru_cache(maxsize=128)
-def _file(name: str) -> _File:
-    content = asset(name)
-    kind = _KINDS[name.rpartition(".")[2]]
-    return _File(content, gzip.compress(content, 9, mtime=0), f'"{sha256(content).hexdigest()[:20]}"', kind)
+    return await _FILES.answer(request.path_params["name"], request, HEADERS)

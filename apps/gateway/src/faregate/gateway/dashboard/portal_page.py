@@ -18,6 +18,6 @@ def portal_routes(links: PortalLinks) -> list[BaseRoute]:
 
     async def portal(request: Request) -> Response:
         origins = await links.origins(request.path_params["link_id"])
-        return page("portal.html", request, ancestors=" ".join(origins) or "'none'")
+        return await page("portal.html", request, ancestors=" ".join(origins) or "'none'")
 
     return [Route("/portal/{link_id}", portal)]

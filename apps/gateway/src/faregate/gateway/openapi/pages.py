@@ -3,7 +3,7 @@
 The page shows the document and loads nothing from other servers.
 """
 
-import gzip
+import asyncio
 import html
 from functools import lru_cache
 from importlib.metadata import distribution, version
@@ -15,16 +15,13 @@ from starlette.routing import BaseRoute, Route
 
 from faregate.gateway.http.error_pages import error_pages
 from faregate.gateway.http.operation import Operation
+from faregate.gateway.http.sent_files import SentFiles
 from faregate.gateway.openapi.document import build_document
 from faregate.wire import exact_json
 
 __all__ = ["documentation_routes"]
 
-_ASSETS = {
-    "swagger_bundle.js": "text/javascript",
-    "swagger_preset.js": "text/javascript",
-    "swagger_style.css": "text/css",
-}
+_ASSETS = frozenset({"swagger_bundle.js", "swagger_preset.js", "swagger_style.css"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -54,14 +51,16 @@ _START = """window.ui = SwaggerUIBundle({
 
 
 def documentation_routes(operations: list[Operation]) -> list[BaseRoute]:
-    """Return the routes; the document is built once, at the first request."""
+    """Return the routes; the document is built once, at the first request, in a thread: it takes long."""
 
     @lru_cache(maxsize=1)
     def document() -> bytes:
         return exact_json.dumps(build_document(operations, version=version("faregate")))
 
     async def openapi(_request: Request) -> Response:
-        return Response(document(), media_type="application/json", headers={"cache-control": "no-cache"})
+        return Response(
+            await asyncio.to_thread(document), media_type="application/json", headers={"cache-control": "no-cache"}
+        )
 
     return [
         Route("/openapi.json", openapi),
@@ -91,17 +90,12 @@ async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name == "start.js":
         return Response(_START, media_type="text/javascript", headers=_HEADERS)
-    if name not in _ASSETS:
-        return Response("File not found\n", status_code=404, media_type="text/plain", headers=_HEADERS)
-    zipped = "gzip" in request.headers.get("accept-encoding", "")
-    headers = {**_HEADERS, "cache-control": "public, max-age=86400", "vary": "accept-encoding"}
-    if zipped:
-        headers["content-encoding"] = "gzip"
-    return Response(_content(name, zipped=zipped), media_type=_ASSETS[name], headers=headers)
+    return await _FILES.answer(name, request, {**_HEADERS, "cache-control": "public, max-age=86400"})
 
 
-@lru_cache(maxsize=8)
-def _content(name: str, *, zipped: bool) -> bytes:
+def _content(name: str) -> bytes:
     """Return a file of the package `offapi`, which is read without importing the package: its import copies 9 MB."""
-    content = Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
-    return gzip.compress(content, 9) if zipped else content
+    return Path(str(distribution("offapi").locate_file(f"offapi/{name}"))).read_bytes()
+
+
+_FILES = SentFiles(lambda: _ASSETS, _content)
