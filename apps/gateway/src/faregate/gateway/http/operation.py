@@ -61,9 +61,9 @@ class Audit(Enum):
     """Not recorded: the call changes nothing, whatever its method."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One HTTP call; `operation` explains the parts that a controller declares.
+    """One HTTP call; `operation` explains the parts that a controller declares. Each declaration equals itself only.
 
     Attributes:
         path_parameters: the type of each, in the order of the path.

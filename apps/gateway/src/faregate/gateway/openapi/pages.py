@@ -51,16 +51,11 @@ _START = """window.ui = SwaggerUIBundle({
 
 
 def documentation_routes(operations: list[Operation]) -> list[BaseRoute]:
-    """Return the routes; the document is built once, at the first request, in a thread: it takes long."""
-
-    @lru_cache(maxsize=1)
-    def document() -> bytes:
-        return exact_json.dumps(build_document(operations, version=version("faregate")))
+    """Return the routes; the document is built at the first request, in a thread: it takes long."""
 
     async def openapi(_request: Request) -> Response:
-        return Response(
-            await asyncio.to_thread(document), media_type="application/json", headers={"cache-control": "no-cache"}
-        )
+        content = await asyncio.to_thread(_document, tuple(operations))
+        return Response(content, media_type="application/json", headers={"cache-control": "no-cache"})
 
     return [
         Route("/openapi.json", openapi),
@@ -68,6 +63,12 @@ def documentation_routes(operations: list[Operation]) -> list[BaseRoute]:
         Route("/docs/errors", _errors),
         Route("/docs/assets/{name}", _asset),
     ]
+
+
+@lru_cache(maxsize=2)
+def _document(operations: tuple[Operation, ...]) -> bytes:
+    """Return the document, built once for all applications of a process that serve the same calls, such as those of tenants."""
+    return exact_json.dumps(build_document(operations, version=version("faregate")))
 
 
 async def _page(_request: Request) -> Response:
