@@ -26,7 +26,7 @@ class Place:
         files = SentFiles(lambda: ["a.js"], self.read)
 
         async def file(request: Request) -> Response:
-            return await files.answer(request.path_params["name"], request, {"cache-control": "no-cache"})
+            return await files.answer(request.path_params["name"], request, {"cache-control": "public, max-age=60"})
 
         transport = httpx2.ASGITransport(Starlette(routes=[Route("/{name}", file)]))
         self.http = httpx2.AsyncClient(transport=transport, base_url="http://gateway", headers={"accept-encoding": ""})
@@ -42,10 +42,10 @@ def place() -> Place:
 
 
 async def test_a_file_is_read_once_and_in_a_thread(place: Place) -> None:
-    got = [await place.http.get("/a.js") for _ in range(3)]
+    got = await asyncio.gather(*(place.http.get("/a.js") for _ in range(3)))
 
     assert [(each.status_code, each.content) for each in got] == [(200, CONTENT)] * 3
-    assert len(place.readers) == 1
+    assert len(place.readers) == 1, "also by calls at once"
     assert place.readers[0] is not threading.current_thread()
 
 
@@ -58,7 +58,8 @@ async def test_who_has_it_is_sent_nothing_and_who_can_unzip_less(place: Place) -
     assert (same.status_code, same.content) == (304, b"")
     assert (zipped.headers["content-encoding"], gzip.decompress(body)) == ("gzip", CONTENT)
     assert {each.headers["vary"] for each in (plain, same, zipped)} == {"accept-encoding"}
-    assert {each.headers["cache-control"] for each in (plain, same, zipped)} == {"no-cache"}
+    assert {each.headers["cache-control"] for each in (plain, same, zipped)} == {"public, max-age=60"}
+    assert plain.headers["etag"] != zipped.headers["etag"]
     assert plain.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
@@ -66,6 +67,7 @@ async def test_an_unknown_name_is_not_read(place: Place) -> None:
     answer = await place.http.get("/secret.txt")
 
     assert (answer.status_code, answer.text) == (404, "File not found\n")
+    assert answer.headers["cache-control"] == "no-cache"
     assert place.readers == []
 
 

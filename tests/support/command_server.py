@@ -133,9 +133,7 @@ def _run() -> NoReturn:
     except SystemExit as end:
         code = end.code
     assert isinstance(code, int)
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does, and `multiprocessing`
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

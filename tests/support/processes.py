@@ -129,7 +129,11 @@ class _Server:
     def close(self) -> None:
         """End the server, and with it the commands that still run."""
         self.orders.close()
-        self.process.wait()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @cache

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from faregate.core.clock import SystemClock
-from faregate.core.runtime import trusted_authorities
 from faregate.core.webhooks import egress
 from faregate.core.webhooks.egress import Egress
+from faregate.worker import posting
 from faregate.worker.webhooks import WebhookDeliverer
 from support.apps import Gateway, open_gateway, settings_for
 from support.certificates import Certificate, make_certificate
@@ -81,8 +81,10 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certificate:
 
 
 def trust(own: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = str(own.certificate)
-    monkeypatch.setattr(trusted_authorities, "_read", lambda: ssl.create_default_context(cafile=file))
+    async def trusted() -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(own.certificate))
+
+    monkeypatch.setattr(posting, "trusted_authorities", trusted)
 
 
 async def test_it_connects_to_the_checked_address_with_the_host_name_of_the_url(

@@ -36,9 +36,9 @@ class Poster:
         """
         import httpx2  # slow to import, and needed only to post
 
-        trusted = await trusted_authorities()
         try:
             async with asyncio.timeout(self._timeout_seconds):
+                trusted = await trusted_authorities()
                 target = await self._egress.target(url)
                 return await self._post(target, body, headers, trusted)
         except TimeoutError:

@@ -100,6 +100,7 @@ def _exact(value: Any) -> Any:
 @cache
 def _is_plain(model: type[BaseModel]) -> bool:
     """Whether `model_dump` does nothing but make a dictionary of the fields, which are then written by the same rules."""
+    model.model_rebuild()  # it may not be built yet, and then has no schema
     config = model.model_config
     has_more = model.model_computed_fields or config.get("extra") == "allow" or config.get("serialize_by_alias")
     return not (has_more or _customs(model.__pydantic_core_schema__))

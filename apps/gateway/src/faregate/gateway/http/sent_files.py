@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,27 +34,38 @@ class SentFiles:
         self._read = read
         self._known: frozenset[str] | None = None
         self._files: dict[str, _File] = {}
+        self._making = threading.Lock()
 
     async def answer(self, name: str, request: Request, headers: Mapping[str, str]) -> Response:
         """Return the file, 304 if the caller has it already, or 404; with `headers`."""
         if self._known is None:
             self._known = frozenset(await asyncio.to_thread(self._names))
         if name not in self._known:
-            return Response("File not found\n", status_code=404, media_type="text/plain", headers=headers)
-        if name not in self._files:
-            self._files[name] = await asyncio.to_thread(self._made, name)
-        return _answer(self._files[name], request, headers)
+            refused = {**headers, "cache-control": "no-cache"}
+            return Response("File not found\n", status_code=404, media_type="text/plain", headers=refused)
+        file = self._files.get(name)
+        if file is None:
+            file = await asyncio.to_thread(self._made_once, name)
+        return _answer(file, request, headers)
 
-    def _made(self, name: str) -> _File:
-        content = self._read(name)
-        tag = f'"{sha256(content).hexdigest()[:20]}"'
-        return _File(content, gzip.compress(content, 9, mtime=0), tag, _KINDS[name.rpartition(".")[2]])
+    def _made_once(self, name: str) -> _File:
+        with self._making:
+            if name not in self._files:
+                self._files[name] = _made(name, self._read(name))
+            return self._files[name]
+
+
+def _made(name: str, content: bytes) -> _File:
+    tag = sha256(content).hexdigest()[:20]
+    return _File(content, gzip.compress(content, 9, mtime=0), tag, _KINDS[name.rpartition(".")[2]])
 
 
 def _answer(file: _File, request: Request, headers: Mapping[str, str]) -> Response:
-    sent = {"vary": "accept-encoding", **headers, "etag": file.tag}
-    if file.tag in request.headers.get("if-none-match", ""):
+    zipped = "gzip" in request.headers.get("accept-encoding", "")
+    tag = f'"{file.tag}-gzip"' if zipped else f'"{file.tag}"'  # one for each form, as HTTP demands
+    sent = {"vary": "accept-encoding", **headers, "etag": tag}
+    if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=sent)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if not zipped:
         return Response(file.plain, media_type=file.media_type, headers=sent)
     return Response(file.zipped, media_type=file.media_type, headers={**sent, "content-encoding": "gzip"})

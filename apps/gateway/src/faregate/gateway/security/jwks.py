@@ -114,9 +114,8 @@ class KeySet:
                 log.warning("jwks_fetch_failed", reason=key_set_problem(error, self._url))
 
     async def _fetch_now(self) -> None:
-        trusted = await trusted_authorities()
         async with asyncio.timeout(self._timeout_seconds):
-            document = await self._fetch(trusted)
+            document = await self._fetch(await trusted_authorities())
         self._keys = _usable(document)
         self._stale = Deadline(self._refresh_seconds)
         self._expired = Deadline(self._kept_seconds)

@@ -2,9 +2,12 @@
 
 import asyncio
 import ssl
+import threading
 from functools import cache
 
 __all__ = ["trusted_authorities"]
+
+_reading = threading.Lock()
 
 
 async def trusted_authorities() -> ssl.SSLContext:
@@ -13,7 +16,12 @@ async def trusted_authorities() -> ssl.SSLContext:
     They are read once per process, in a thread: that takes tens of milliseconds, in which the event loop would serve nobody. A
     process that is to trust other authorities is started again.
     """
-    return await asyncio.to_thread(_read)
+    return _read() if _read.cache_info().currsize else await asyncio.to_thread(_read_once)
+
+
+def _read_once() -> ssl.SSLContext:
+    with _reading:
+        return _read()
 
 
 @cache
