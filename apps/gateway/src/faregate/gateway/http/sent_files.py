@@ -12,7 +12,14 @@ from starlette.responses import Response
 
 __all__ = ["SentFiles"]
 
-_KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain", "html": "text/html"}
+_KINDS = {
+    "css": "text/css",
+    "html": "text/html",
+    "js": "text/javascript",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+    "txt": "text/plain",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,7 @@
 The page shows the document and loads nothing from other servers.
 """
 
-import asyncio
 import html
-import threading
 from functools import lru_cache
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -23,7 +21,7 @@ from faregate.wire import exact_json
 __all__ = ["documentation_routes"]
 
 _ASSETS = frozenset({"swagger_bundle.js", "swagger_preset.js", "swagger_style.css"})
-_building = threading.Lock()
+_DOCUMENT = "openapi.json"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -55,25 +53,17 @@ _START = """window.ui = SwaggerUIBundle({
 def documentation_routes(operations: list[Operation]) -> list[BaseRoute]:
     """Return the routes; the document is built at the first request, in a thread: it takes long."""
 
-    built: bytes | None = None
+    document = SentFiles(lambda: [_DOCUMENT], lambda _: _document(tuple(operations)))
 
-    async def openapi(_request: Request) -> Response:
-        nonlocal built
-        if built is None:
-            built = await asyncio.to_thread(_built_once, tuple(operations))
-        return Response(built, media_type="application/json", headers={"cache-control": "no-cache"})
+    async def openapi(request: Request) -> Response:
+        return await document.answer(_DOCUMENT, request, {"cache-control": "no-cache"})
 
     return [
-        Route("/openapi.json", openapi),
+        Route(f"/{_DOCUMENT}", openapi),
         Route("/docs", _page),
         Route("/docs/errors", _errors),
         Route("/docs/assets/{name}", _asset),
     ]
-
-
-def _built_once(operations: tuple[Operation, ...]) -> bytes:
-    with _building:
-        return _document(operations)
 
 
 @lru_cache(maxsize=2)
