@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +19,7 @@ from faregate.core.db.partitions import Month, Partitions
 from faregate.core.errors import ConfigurationError, InvalidError
 from faregate.usage.meters.meter import Meter
 from faregate.wire import exact_json
+from support.locks import until_waiting
 
 NOW = SystemClock().now()
 RANGE = Question(
@@ -224,7 +224,7 @@ async def test_archiving_waits_for_a_reader_that_ends(lab: Any, archive: EventAr
     async with lab.database.transaction(read_only=True) as session:
         await lab.database.rows(session, "select 1 from faregate.usage_event limit 1")
         archiving = asyncio.ensure_future(archive.archive())
-        await until(lambda: waits(lab))
+        await until_waiting(lab.database)
     manifests = await archiving
 
     assert sum(manifest.rows for manifest in manifests) == 399
@@ -239,15 +239,3 @@ async def test_an_export_reports_archived_events(lab: Any, archive: EventArchive
     assert document["metadata"]["archived_before"] == Month.of(NOW).end.isoformat().replace("+00:00", "Z")
     with pytest.raises(InvalidError, match="archived"):
         await anext(lab.analytics.exports().events(refused, Format.CSV).chunks)
-
-
-async def waits(lab: Any) -> bool:
-    async with lab.database.transaction(read_only=True) as session:
-        sql = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        return bool(await lab.database.rows(session, sql))
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await holds():
-            await asyncio.sleep(0.02)

@@ -23,6 +23,7 @@ from faregate.core.db.statements import Sql
 from faregate.core.db.tables import load_models
 from faregate.core.errors import (
     ConfigurationError,
+    DatabaseBusyError,
     DatabaseRefusedError,
     EngineUnavailableError,
     RetryTransactionError,
@@ -174,10 +175,82 @@ async def test_attempts_are_bounded(database: Database) -> None:
         tries += 1
         raise RetryTransactionError("again")
 
-    with pytest.raises(RetryTransactionError):
+    with pytest.raises(DatabaseBusyError, match="again"):
         await database.run(work, attempts=3)
 
     assert tries == 3
+
+
+@pytest.mark.parametrize("by", ["run", "run_briefly", "transaction"])
+async def test_rows_that_stay_locked_are_reported_with_what_keeps_them(
+    database_url: str, table: Database, by: str
+) -> None:
+    impatient = Database(database_url, lock_timeout_seconds=0.05)
+    await impatient.open()
+    holder = await asyncpg.connect(database_url)
+    await holder.execute("begin; select 1 from public.t where id = 1 for update")
+
+    async def work(session: AsyncSession) -> None:
+        await impatient.rows(session, "update public.t set n = 9 where id = 1")
+
+    async def once(work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+        async with impatient.transaction() as session:
+            await work(session)
+
+    transact = once if by == "transaction" else getattr(impatient, by)
+    with pytest.raises(DatabaseBusyError, match=r"other transactions keep rows locked.*pg_blocking_pids") as refused:
+        await transact(work)
+    await holder.close()
+    await impatient.close()
+
+    assert refused.value.sqlstate == "55P03"
+    assert "pg_blocking_pids" not in refused.value.public_detail
+    assert (await _numbers(table))[1] == 0
+
+
+async def test_a_statement_that_takes_too_long_is_reported_and_not_tried_again(database_url: str) -> None:
+    database = Database(database_url, statement_timeout_seconds=0.05)
+    await database.open()
+    tries = 0
+
+    async def work(session: AsyncSession) -> None:
+        nonlocal tries
+        tries += 1
+        await database.rows(session, "select pg_sleep(9)")
+
+    with pytest.raises(DatabaseBusyError, match=r"took too long.*FAREGATE_DB_STATEMENT_TIMEOUT_SECONDS"):
+        await database.run(work)
+    await database.close()
+
+    assert tries == 1
+
+
+async def test_a_lock_time_out_within_a_joined_transaction_repeats_the_whole(
+    database_url: str, table: Database
+) -> None:
+    impatient = Database(database_url, lock_timeout_seconds=0.05)
+    await impatient.open()
+    holder = await asyncpg.connect(database_url)
+    await holder.execute("begin; select 1 from public.t where id = 1 for update")
+    tries = 0
+
+    async def inner(session: AsyncSession) -> None:
+        await impatient.rows(session, "update public.t set n = n + 1 where id = 1")
+
+    async def outer(session: AsyncSession) -> None:
+        nonlocal tries
+        tries += 1
+        await impatient.rows(session, "update public.t set n = n + 1 where id = 2")
+        if tries == 3:
+            await holder.execute("commit")
+        await impatient.run(inner)
+
+    await impatient.run_joined(outer)
+    await holder.close()
+    await impatient.close()
+
+    assert tries == 3
+    assert await _numbers(table) == {1: 1, 2: 1}
 
 
 async def test_a_wrong_statement_is_not_retried(database: Database) -> None:

@@ -21,6 +21,7 @@ from faregate.credit.ledger.accounts import GrantSource
 from faregate.credit.ledger.limits import member_scope
 from faregate.credit.ledger.states import ChargeStatus, Flag
 from support.ledger import START, DatabaseLedger, Ledger, PureLedger
+from support.locks import until_waiting
 
 BONUS, PURCHASE = GrantSource.BONUS, GrantSource.PURCHASE
 
@@ -258,19 +259,6 @@ async def test_24b_two_concurrent_expiries_release_once(database: Database) -> N
 
     assert swept == [1, 1]
     assert (await ledger.free(), await ledger.listed()) == (12, [-3, 15])
-
-
-async def until_waiting(database: Database, number: int) -> None:
-    """Wait until so many transactions of this database wait for a lock."""
-    waiting = (
-        "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    )
-    async with asyncio.timeout(30):
-        while True:
-            async with database.transaction(read_only=True) as session:
-                if (await database.rows(session, waiting))[0].n >= number:
-                    return
-            await asyncio.sleep(0.02)
 
 
 async def test_25_settled_hold_does_not_expire(ledger: Ledger) -> None:

@@ -22,7 +22,7 @@ from faregate.core.db.database import Database
 from faregate.core.db.migrate import upgrade
 from faregate.core.db.read_scope import ReadScope, entered_scope, repeated_on_primary
 from faregate.core.db.replica import Replica, from_replica
-from faregate.core.errors import DatabaseRefusedError, ReplicaLostError
+from faregate.core.errors import DatabaseBusyError, DatabaseRefusedError, ReplicaLostError
 from faregate.wire.ids import new_uuid7
 from support.apps import Answer, Gateway, open_gateway, settings_for
 from support.deployments import serve_calls
@@ -358,6 +358,17 @@ async def test_a_conflict_without_a_second_attempt_says_to_try_again(standby: St
             await connection.execute("vacuum faregate.version")
             await connection.close()
             await database.rows(session, "select count(*) from faregate.version, pg_sleep(5)")
+
+
+async def test_a_statement_that_takes_too_long_does_not_make_the_standby_count_as_away(
+    standby: Standby, database: Database
+) -> None:
+    with pytest.raises(DatabaseBusyError, match="took too long"):
+        async with database.reading() as session:
+            await database.rows(session, "set local statement_timeout = '20ms'")
+            await database.rows(session, "select pg_sleep(9)")
+    async with database.reading() as session:
+        assert from_replica(session)
 
 
 async def test_reads_of_one_scope_never_go_back_in_time(standby: Standby, database: Database) -> None:

@@ -25,6 +25,7 @@ from faregate.usage.values import (
 )
 from faregate.wire.ids import new_uuid7
 from support.library import Library
+from support.locks import waiting
 
 CHAT = FeatureRef(value="chat")
 LINE = ModelUsage("gpt-4o", tokens={"input_tokens": 1000, "output_tokens": 100})
@@ -54,16 +55,10 @@ async def _meanwhile(library: Library, first: Callable[[Any], Awaitable[Any]], s
         other = asyncio.ensure_future(second)
         for _ in range(100):
             await asyncio.sleep(0.02)
-            if await _waits(library):
+            if await waiting(library.database):
                 break
         assert not other.done()
     return (await asyncio.gather(other, return_exceptions=True))[0]
-
-
-async def _waits(library: Library) -> bool:
-    async with library.database.transaction(read_only=True) as session:
-        sql = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        return bool(await library.database.rows(session, sql))
 
 
 async def _balance(library: Library, owner: str) -> tuple[Decimal, Decimal]:

@@ -2,11 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 
-import asyncpg
 import pytest
 from faults.proxy import before_postgres
 
@@ -17,12 +15,10 @@ from faregate.wire import exact_json
 from faregate.wire.queues import SETTLE_MULTIMODEL_QUEUE as QUEUE
 from faregate.worker.container import WorkerContainer
 from support.apps import open_gateway, running_worker, settings_for
+from support.locks import until_waiting, wallets_locked
 
 MESSAGES, BATCH = 100, 50
 COST = Decimal("0.42")
-_WAITING = """
-select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()
-"""
 
 
 @pytest.fixture
@@ -37,18 +33,6 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
 
     monkeypatch.setattr(RabbitConsumer, "take", noting)
     return found
-
-
-@asynccontextmanager
-async def _wallets_locked(url: str) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
-    """Lock all wallets from another connection, so that a batch stops at its lock."""
-    stranger = await asyncpg.connect(url)
-    try:
-        async with stranger.transaction():
-            await stranger.execute("select 1 from faregate.wallet for update")
-            yield stranger
-    finally:
-        await stranger.close()
 
 
 async def _until(look: Callable[[], Awaitable[bool]]) -> None:
@@ -85,18 +69,14 @@ async def test_messages_held_while_postgresql_is_unavailable_are_settled_once_on
         through = {"broker_url": broker_url, "settle_batch_size": BATCH, "db_lock_timeout_seconds": 60}
         async with running_worker(settings_for(beyond, **through)) as worker:
 
-            async def holds_a_batch() -> bool:
-                await stranger.execute("select pg_stat_clear_snapshot()")  # the lock lasts as long as the transaction
-                return bool(await stranger.fetchval(_WAITING))
-
             async def tried_again_and_again() -> bool:
                 return await _counted(worker, interruptions) >= 3
 
             async def has_let_go() -> bool:
                 return await _counted(worker, acknowledged) == MESSAGES
 
-            async with _wallets_locked(database_url) as stranger:
-                await _until(holds_a_batch)
+            async with wallets_locked(database_url):  # the batch stops at their locks
+                await until_waiting(gateway.database)
                 proxy.refuse()
             await _until(tried_again_and_again)
             meanwhile = (await transport.backlog(QUEUE)).depth, (await gateway.get("/api/wallets/ada")).data["balance"]

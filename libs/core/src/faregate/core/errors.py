@@ -12,6 +12,7 @@ from faregate.wire.errors import (
 __all__ = [
     "BrokerUnavailableError",
     "ConfigurationError",
+    "DatabaseBusyError",
     "DatabaseRefusedError",
     "DatabaseUnavailableError",
     "EngineUnavailableError",
@@ -42,6 +43,21 @@ class DatabaseUnavailableError(EngineUnavailableError):
     @property
     def public_detail(self) -> str:
         return "the database does not answer; try again"
+
+
+class DatabaseBusyError(DatabaseUnavailableError):
+    """The database did not finish in time: others kept the same rows locked, or a statement took too long.
+
+    It concerns the rows of one call; others may succeed meanwhile.
+    """
+
+    def __init__(self, problem: str, fix: str, sqlstate: str | None) -> None:
+        super().__init__(problem, fix)
+        self.sqlstate = sqlstate
+
+    @property
+    def public_detail(self) -> str:
+        return "the database is busy with other calls and did not finish this one in time; try again"
 
 
 class DatabaseRefusedError(DatabaseUnavailableError):

@@ -11,18 +11,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.archive.files import ArchiveBusyError, ArchiveError, Manifest
 from faregate.core.archive.store import ArchiveStore
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.db.error_states import is_retried
 from faregate.core.db.partitions import Month, Partitions
 from faregate.core.db.versioned_cache import raise_version
-from faregate.core.errors import InvalidError, NotFoundError
+from faregate.core.errors import DatabaseBusyError, InvalidError, NotFoundError
 from faregate.core.logging import get_logger
 
 __all__ = ["ArchiveBusyError", "ArchiveError", "Archives", "Manifest"]
@@ -97,9 +94,7 @@ class Archives:
 
         try:
             await self._database.run(detach, attempts=_ATTEMPTS)
-        except (DBAPIError, asyncpg.PostgresError) as error:
-            if not is_retried(error):
-                raise
+        except DatabaseBusyError as error:
             raise ArchiveBusyError(
                 f"{self._partitions.table} is being read continuously, so that {month} cannot be detached; nothing was "
                 "changed. Try again when long queries and exports have ended"

@@ -11,17 +11,21 @@ from urllib.parse import parse_qs, unquote
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from faregate.core.db.error_states import sqlstate
 from faregate.core.errors import (
     ConfigurationError,
+    DatabaseBusyError,
     DatabaseRefusedError,
     DatabaseUnavailableError,
     FaregateError,
     ReadOnlyServerError,
+    RetryTransactionError,
 )
 from faregate.core.values.postgres_url import split_postgres_url
 
 __all__ = [
     "OLDEST_MAJOR",
+    "busy",
     "connection_error",
     "lost_connection",
     "no_server",
@@ -55,6 +59,17 @@ _PASSING = {
     ),
     "57P03": ("it is starting up or shutting down", "try again in a moment"),
 }
+_BUSY = {
+    "55P03": (
+        "other transactions keep rows locked that this one needs",
+        "try again; if it lasts, `select pid, pg_blocking_pids(pid), query from pg_stat_activity` shows who keeps them",
+    ),
+    "57014": (
+        "a statement took too long, or was cancelled",
+        "ask for less, such as a shorter range, or raise FAREGATE_DB_STATEMENT_TIMEOUT_SECONDS",
+    ),
+}
+_CHANGING = ("other transactions keep changing the rows that this one needs", "try again")
 _NO_TLS = "rejected SSL upgrade"
 _ALL_BUSY = ("all connections of this process are busy", "try again, or raise FAREGATE_DB_POOL_SIZE")
 _LOST_CLASS = "08"
@@ -93,6 +108,14 @@ def lost_connection(error: BaseException, url: str) -> DatabaseUnavailableError:
         origin = getattr(error, "orig", None) or error
         why, fix = _PASSING.get(getattr(origin, "sqlstate", None) or "", _LOST)
     return DatabaseUnavailableError(f"{printable_url(url)}: {_filled(why, url)}", fix)
+
+
+def busy(error: BaseException, url: str) -> DatabaseBusyError:
+    """Return the error to raise when the server did not finish a transaction in time."""
+    state = sqlstate(error)
+    why, fix = _BUSY.get(state or "", _CHANGING)
+    why = error.detail if isinstance(error, RetryTransactionError) else why
+    return DatabaseBusyError(f"{printable_url(url)}: {why}", fix, state)
 
 
 def no_server(failures: Mapping[str, BaseException], url: str) -> DatabaseUnavailableError:

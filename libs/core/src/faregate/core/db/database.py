@@ -17,14 +17,14 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from faregate.core.clock import Deadline
 from faregate.core.db.ambient_transaction import current_transaction, entered_transaction
 from faregate.core.db.arrays import array_parameter
-from faregate.core.db.connection_errors import lost_connection, takes_no_writes
+from faregate.core.db.connection_errors import busy, lost_connection, takes_no_writes
 from faregate.core.db.connector import Connector
-from faregate.core.db.error_states import DRIVER_ERRORS, READ_ONLY_STATE, is_retried, is_unavailable, sqlstate
+from faregate.core.db.error_states import DRIVER_ERRORS, READ_ONLY_STATE, is_busy, is_retried, is_unavailable, sqlstate
 from faregate.core.db.schema import SCHEMA
 from faregate.core.db.single_transaction import SingleTransaction
 from faregate.core.db.statements import Row, Sql, SqlStatement
 from faregate.core.db.transaction_notes import keep_for_transaction, kept_for_transaction
-from faregate.core.errors import ConfigurationError, RetryTransactionError
+from faregate.core.errors import ConfigurationError, DatabaseBusyError, RetryTransactionError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.cache_metrics import CacheMetrics
 from faregate.core.settings.addresses import address_problem
@@ -44,6 +44,7 @@ COPIED_FROM = 20
 _CLOSING_SECONDS = 5
 _DRIVER = "faregate_driver"
 _EAGER = "faregate"
+_BRIEF_LOCKS = "select set_config('lock_timeout', '100ms', true)"
 _POSITION = """
 select (case when pg_is_in_recovery() then null when current_setting('synchronous_commit') = 'off'
   then pg_current_wal_insert_lsn() else pg_current_wal_flush_lsn() end - '0/0'::pg_lsn)::bigint
@@ -185,6 +186,7 @@ class Database:
         Raises:
             EngineUnavailableError: the database cannot be reached. If that happened during the commit, the outcome is
                 unknown: repeat the same call; all writes are safe to repeat.
+            DatabaseBusyError: other transactions kept the same rows locked, or a statement took too long; nothing was written.
         """
         engine = self._require_engine()
         ambient = current_transaction(self) if isolation == "READ COMMITTED" else None
@@ -248,20 +250,36 @@ class Database:
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 6) -> T:
         """Run `work` in a transaction; retry after a deadlock, lock time-out or serialization failure.
 
-        `work` must be safe to run several times. The error of the last attempt is raised. Within `run_joined` it runs once: such
-        a failure has aborted the ambient transaction, which is retried as a whole.
+        `work` must be safe to run several times. Within `run_joined` it runs once, and such a failure is raised as it is: it has
+        aborted the ambient transaction, which is retried as a whole.
+
+        Raises:
+            DatabaseBusyError: the last attempt failed so, too; nothing was written.
         """
-        attempts = 1 if current_transaction(self) is not None else attempts
+        if current_transaction(self) is not None:
+            async with self.transaction() as session:
+                return await work(session)
         for attempt in range(1, attempts + 1):
             try:
                 async with self.transaction() as session:
                     return await work(session)
-            except (DBAPIError, asyncpg.PostgresError, RetryTransactionError) as error:
-                if not is_retried(error) or attempt == attempts:
+            except (DatabaseBusyError, RetryTransactionError) as error:
+                if not is_retried(error):
                     raise
+                if attempt == attempts:
+                    raise busy(error, self.url) from error
                 log.info("transaction_retried", sqlstate=sqlstate(error), attempt=attempt)
                 await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
+
+    async def run_briefly(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work` as `run` does, but wait only a tenth of a second for each lock, and try twice."""
+
+        async def brief(session: AsyncSession) -> T:
+            await self.rows(session, _BRIEF_LOCKS)
+            return await work(session)
+
+        return await self.run(brief, attempts=2)
 
     async def run_joined(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Run `work` as `run` does; transactions that it opens in the same task join this one, and commit with it.
@@ -290,14 +308,17 @@ class Database:
 
     @contextmanager
     def losses_reported(self, *, read_only: bool = False) -> Generator[None]:
-        """Raise `EngineUnavailableError` in place of what SQLAlchemy or the driver raises in the block for a lost connection, and
-        for a write to a standby. With `read_only`, a write is a defect of the caller.
+        """Raise `EngineUnavailableError` in place of what SQLAlchemy or the driver raises in the block for a lost connection, for
+        rows that stay locked, for a statement that takes too long, and for a write to a standby. With `read_only`, a write is a
+        defect of the caller.
         """
         try:
             yield
         except (SQLAlchemyError, asyncpg.PostgresError, *DRIVER_ERRORS) as error:
             if is_unavailable(error):
                 raise lost_connection(error, self.url) from error
+            if is_busy(error):
+                raise busy(error, self.url) from error
             if not read_only and sqlstate(error) == READ_ONLY_STATE:
                 raise takes_no_writes(self.url) from error
             raise

@@ -4,11 +4,12 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from faregate.core.errors import EngineUnavailableError, RetryTransactionError
+from faregate.core.errors import DatabaseBusyError, EngineUnavailableError, RetryTransactionError
 
 __all__ = [
     "DRIVER_ERRORS",
     "READ_ONLY_STATE",
+    "is_busy",
     "is_passing",
     "is_retried",
     "is_unavailable",
@@ -23,6 +24,7 @@ DRIVER_ERRORS = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClient
 not closed it yet."""
 
 _RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
+_TIMED_OUT_STATE = "57014"
 _UNAVAILABLE_CLASSES = ("08", "57P", "53")
 
 
@@ -37,8 +39,19 @@ def is_retried(error: BaseException) -> bool:
     return isinstance(error, RetryTransactionError) or sqlstate(error) in _RETRIED_STATES
 
 
+def is_busy(error: BaseException) -> bool:
+    """Return whether the server answers, but did not finish in time: what `is_retried` says, or a statement that took too long."""
+    return is_retried(error) or sqlstate(error) == _TIMED_OUT_STATE
+
+
 def is_passing(error: Exception) -> bool:
-    """Return whether a batch failed because of the engine, not because of one of its items."""
+    """Return whether a batch failed because of the engine, not because of one of its items.
+
+    Rows that stay locked, or too many of them, are a matter of items: `DatabaseBusyError` is raised after all attempts. Before
+    the last one, and in a transaction that others joined, the batch is repeated as a whole.
+    """
+    if isinstance(error, DatabaseBusyError):
+        return False
     return isinstance(error, EngineUnavailableError) or is_retried(error)
 
 

@@ -14,7 +14,7 @@ from faregate.core.db.error_states import is_retried, sqlstate
 from faregate.core.db.revisions import MIGRATIONS, head_revision, known_revisions
 from faregate.core.db.sql import VERSION_READ
 from faregate.core.db.tables import load_models
-from faregate.core.errors import ConfigurationError
+from faregate.core.errors import ConfigurationError, DatabaseBusyError
 from faregate.core.logging import get_logger
 
 log = get_logger(__name__)
@@ -79,10 +79,10 @@ async def _upgrade_under_traffic(database: Database) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             await run_alembic(database, "upgrade", "head")
-        except DBAPIError as error:
+        except DatabaseBusyError as error:
             if not is_retried(error) or attempt == _ATTEMPTS:
                 raise
-            log.info("migration_retried", sqlstate=sqlstate(error), attempt=attempt)
+            log.info("migration_retried", sqlstate=error.sqlstate, attempt=attempt)
             await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311
         else:
             return

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from faregate.core.clock import Deadline
 from faregate.core.db.read_scope import ReadScope, current_scope
-from faregate.core.errors import ConfigurationError, EngineUnavailableError, ReplicaLostError
+from faregate.core.errors import ConfigurationError, DatabaseBusyError, EngineUnavailableError, ReplicaLostError
 from faregate.core.logging import get_logger
 from faregate.core.runtime.read_metrics import ReadMetrics
 
@@ -256,7 +256,7 @@ class Replica:
             self.metrics.count("primary", "conflict")
             log.info("replica_conflict", reason=_CONFLICT)
             raise ReplicaLostError(_CONFLICT, _TRY_AGAIN) from error
-        if isinstance(error, EngineUnavailableError):
+        if isinstance(error, EngineUnavailableError) and not isinstance(error, DatabaseBusyError):
             self._leave(error)
             raise ReplicaLostError(error.detail, _TRY_AGAIN) from error
 

@@ -10,13 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.db.database import Database
 from faregate.core.db.sql import VERSION_RAISE, VERSION_READ
-from faregate.core.errors import ConfigurationError, RetryTransactionError
+from faregate.core.errors import ConfigurationError
 from faregate.host.memory.store import Store
 
 __all__ = ["MemoryDatabase"]
 
 T = TypeVar("T")
-_ATTEMPTS = 6
 
 
 class MemoryDatabase(Database):
@@ -56,16 +55,9 @@ class MemoryDatabase(Database):
             finally:
                 self._holder = None
 
-    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = _ATTEMPTS) -> T:
-        """Run `work` in a transaction, again where the data has changed between two of its reads."""
-        for _ in range(attempts - 1):
-            try:
-                async with self.transaction() as session:
-                    return await work(session)
-            except RetryTransactionError:
-                await asyncio.sleep(0)
-        async with self.transaction() as session:
-            return await work(session)
+    async def run_briefly(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run `work`; there are no locks of others to wait for."""
+        return await self.run(work)
 
     async def rows(self, session: AsyncSession, sql: str, /, **parameters: Any) -> Sequence[Any]:
         """Read or raise the version of a cached table, the only statements that need no table of rows.

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.db.error_states import is_passing
+from faregate.core.db.isolation import ITransact, isolate_failures
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import FaregateError
-from faregate.core.runtime.batcher import Batcher, bisect_failures
+from faregate.core.runtime.batcher import Batcher
 from faregate.core.runtime.failpoints import failpoint
 from faregate.usage.credits_process.repository import UsageRepository
 from faregate.usage.credits_process.rulebook import IRulebooks, Rulebook
@@ -73,7 +73,7 @@ class CreditsProcess:
 
     async def settle_batch(self, requests: Sequence[SettleRequest]) -> list[Settled | Exception]:
         """Settle many uses in one transaction; see `UsageService.settle_batch`."""
-        return await bisect_failures(requests, self._settle_together, is_passing=is_passing)
+        return await isolate_failures(self._database, requests, self._settle_together)
 
     async def warm_up(self) -> None:
         """Load the rules and the prices, and prepare the statements of settlements on some connections; changes nothing."""
@@ -98,12 +98,16 @@ class CreditsProcess:
     async def _start_batch(self, requests: Sequence[tuple[StartRequest, str]]) -> list[Accessible | Exception]:
         rules = await self._rules.current(request.feature for request, _ in requests)
 
-        async def together(items: Sequence[tuple[StartRequest, str]]) -> Sequence[Accessible | Exception]:
-            return await self._database.run(lambda session: self._starter.run(session, rules, items))
+        async def together(
+            items: Sequence[tuple[StartRequest, str]], transact: ITransact
+        ) -> Sequence[Accessible | Exception]:
+            return await transact(lambda session: self._starter.run(session, rules, items))
 
-        return await bisect_failures(requests, together, is_passing=is_passing)
+        return await isolate_failures(self._database, requests, together)
 
-    async def _settle_together(self, requests: Sequence[SettleRequest]) -> Sequence[Settled | Exception]:
+    async def _settle_together(
+        self, requests: Sequence[SettleRequest], transact: ITransact
+    ) -> Sequence[Settled | Exception]:
         rules = await self._rules_to_settle(requests)
 
         async def work(session: AsyncSession) -> Sequence[Settled | FaregateError]:
@@ -111,17 +115,17 @@ class CreditsProcess:
             failpoint("written")
             return outcomes
 
-        settled = await self._database.run(work)
+        settled = await transact(work)
         failpoint("committed")
         return settled
 
     async def _use_batch(self, uses: Sequence[DirectUse]) -> list[FeatureUsage | Exception]:
         rules = await self._rules_to_settle([use.request for use in uses])
 
-        async def together(items: Sequence[DirectUse]) -> Sequence[FeatureUsage | Exception]:
-            return await self._database.run(lambda session: self._charge(session, rules, items))
+        async def together(items: Sequence[DirectUse], transact: ITransact) -> Sequence[FeatureUsage | Exception]:
+            return await transact(lambda session: self._charge(session, rules, items))
 
-        return await bisect_failures(uses, together, is_passing=is_passing)
+        return await isolate_failures(self._database, uses, together)
 
     async def _rules_to_settle(self, requests: Sequence[SettleRequest]) -> Rulebook:
         """Return the rules, once the usage events of a settlement have a partition. A plain debit names no feature."""

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from faregate.core.clock import IClock
 from faregate.core.db.database import Database
-from faregate.core.db.error_states import is_passing
+from faregate.core.db.isolation import ITransact, isolate_failures
 from faregate.core.db.partitions import Month, Partitions, months_between
 from faregate.core.db.subjects import Subjects
 from faregate.core.errors import InvalidError
-from faregate.core.runtime.batcher import Batcher, bisect_failures
+from faregate.core.runtime.batcher import Batcher
 from faregate.core.runtime.gc_tuning import gc_paused
 from faregate.usage.events.column_rows import prepare_in_steps
 from faregate.usage.events.event import UsageEvent
@@ -126,20 +126,22 @@ class UsageRecorder:
         return IngestReport.sum(reports).shortened(listed)
 
     async def _record_calls(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
-        return await bisect_failures(calls, self._record_together, is_passing=is_passing)
+        return await isolate_failures(self._database, calls, self._record_together)
 
-    async def _record_together(self, calls: Sequence[Sequence[EventLike]]) -> Sequence[IngestReport | Exception]:
+    async def _record_together(
+        self, calls: Sequence[Sequence[EventLike]], transact: ITransact
+    ) -> Sequence[IngestReport | Exception]:
         items = [item for call in calls for item in call]
         ends = list(accumulate(map(len, calls), initial=0))
-        recorded = await self._record_items(items)
+        recorded = await self._record_items(items, transact)
         return [recorded.report(first, end) for first, end in pairwise(ends)]
 
     async def _record_alone(self, items: Sequence[EventLike]) -> IngestReport:
-        return _whole(await self._record_items(items), items)
+        return _whole(await self._record_items(items, self._database.run), items)
 
-    async def _record_items(self, items: Sequence[EventLike]) -> RecordedItems:
+    async def _record_items(self, items: Sequence[EventLike], transact: ITransact) -> RecordedItems:
         parsed, costs = await self._parsed(items)
-        return await self._database.run(lambda session: self._record(session, items, parsed, costs))
+        return await transact(lambda session: self._record(session, items, parsed, costs))
 
     async def _parsed(self, items: Sequence[EventLike]) -> tuple[ParsedEvents, EventCosts]:
         """Validate the events; create missing partitions and load prices before a transaction begins."""
