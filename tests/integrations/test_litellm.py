@@ -105,6 +105,10 @@ def test_a_call_without_credits_is_refused_before_the_provider(sdk: dict[str, An
     assert sdk["refused"].startswith("InsufficientCreditsError: Insufficient credits: 0 free")
 
 
+def test_a_caller_is_not_told_where_a_database_that_is_away_is(sdk: dict[str, Any]) -> None:
+    assert sdk["away"] == {"error": "try again", "code": "unavailable"}
+
+
 def test_a_call_without_a_user_is_refused(sdk: dict[str, Any]) -> None:
     assert sdk["nobody"].startswith("InvalidError: who pays for chat?")
 

@@ -13,11 +13,14 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from mcp.client import Client as SdkClient
 from mcp.server import MCPServer
 from openai import AsyncOpenAI
+from pytest_mock import MockerFixture
 
 from faregate.client import FakeCredits, InvalidError, SyncFakeCredits, current_charge_session, wrap
 from faregate.client.testing.pricing import fixed_credits
+from faregate.core.errors import DatabaseUnavailableError
 from faregate.host import FakeFaregate
 from faregate.integrations import fastmcp, mcp
+from faregate.integrations.charging import CallCharging
 from support.serving import serving
 
 CALL = Decimal("0.42")
@@ -176,6 +179,20 @@ async def test_the_middleware_refuses_with_code_and_amounts() -> None:
 
     assert result.is_error
     assert result.structured_content == {"code": "insufficient_credits", "balance": "0", "required": "1"}
+
+
+async def test_a_caller_is_not_told_where_a_database_that_is_away_is(mocker: MockerFixture) -> None:
+    fare = FakeFaregate(features={"search": {"strategy": "fixed", "parameters": {"credits": 3}}}, balance=8)
+    away = DatabaseUnavailableError("postgresql://faregate@10.0.0.7/credits: nothing listens there", "start it")
+    mocker.patch.object(CallCharging, "open", side_effect=away)
+    async with Client(_server(fare)) as client:
+        with pytest.raises(ToolError, match="the database does not answer; try again") as paid:
+            await client.call_tool("search", {"text": "zone 2"})
+    async with Client(_watched(fare, {"*": "search"})) as client:
+        watched = await client.call_tool("twice", {}, raise_on_error=False)
+
+    assert "10.0.0.7" not in f"{paid.value} {watched.content}"
+    assert watched.structured_content == {"code": "unavailable"}
 
 
 async def test_a_tool_can_be_quoted(credits: FakeCredits) -> None:

@@ -11,6 +11,7 @@ import litellm
 
 from faregate.client import FakeCredits, FaregateError, ModelUsage, SyncFakeCredits
 from faregate.integrations.litellm import FaregateLogger
+from faregate.integrations.litellm.refusals import refusal_of
 
 BASE = f"{os.environ['PROVIDER']}/v1"
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -141,6 +142,21 @@ async def quoted() -> Any:
     return [str(quote.credits.normalize()), quote.covered]
 
 
+class AwayError(FaregateError):
+    """As of a host whose database is away: its text is for operators."""
+
+    code = "unavailable"
+
+    @property
+    def public_detail(self) -> str:
+        return "try again"
+
+
+async def away() -> Any:
+    refused: Any = refusal_of(AwayError("postgresql://faregate@10.0.0.7/credits: nothing listens there"))
+    return refused.detail
+
+
 async def failed(call: Awaitable[Any]) -> str:
     try:
         await call
@@ -171,7 +187,7 @@ SCENES = [
 async def main() -> None:
     litellm.suppress_debug_info = True
     shown: dict[str, Any] = {}
-    for scene in [*SCENES, sync_calls, quoted]:
+    for scene in [*SCENES, sync_calls, quoted, away]:
         litellm.callbacks = [logger]
         shown[scene.__name__] = await scene()
     print(json.dumps(shown))

@@ -85,7 +85,7 @@ class FeatureLogHandler:
             return Ack()
         if delivery.headers.get(_REDACTED) and len(items) == 1:
             error = failed[0][1]
-            reason = self._redactor.text(f"{error.code}: {error.detail}")
+            reason = self._redactor.text(f"{error.code}: {error.public_detail}")
             return RetryLater(reason) if error.retryable else DeadLetter(reason)
         copies = [
             OutgoingMessage(self._sealed(delivery, self._copy(body, item)), {_REDACTED: True}) for item, _ in failed

@@ -139,7 +139,7 @@ def _spender(delivery: Delivery) -> str | None:
 
 def _decision(error: Exception) -> Decision:
     if isinstance(error, FaregateError):
-        reason = f"{error.code}: {error.detail}"
+        reason = f"{error.code}: {error.public_detail}"
         return RetryLater(reason) if error.retryable else DeadLetter(reason)
     log.error("settlement_failed", exc_info=error)
     return DeadLetter(f"internal: {type(error).__name__}: {error}")

@@ -8,9 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from faregate.core.db.database import Database
 from faregate.core.db.error_states import is_passing
 from faregate.core.errors import DatabaseBusyError
+from faregate.core.logging import get_logger
 from faregate.core.runtime.batcher import bisect_failures
 
 __all__ = ["ITransact", "isolate_failures"]
+
+log = get_logger(__name__)
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -42,7 +45,8 @@ async def isolate_failures(
         nonlocal transact
         try:
             return await run(those, transact)
-        except DatabaseBusyError:
+        except DatabaseBusyError as error:
+            log.warning("batch_divided", items=len(those), reason=error.detail)
             transact = database.run_briefly
             raise
 

@@ -81,4 +81,4 @@ class FaregateMiddleware(Middleware):
 
 def _refusal(error: FaregateError) -> ToolResult:
     facts = {name: str(value) for name, value in error.facts.items()}
-    return ToolResult(error.detail, {"code": error.code, **facts}, is_error=True)
+    return ToolResult(error.public_detail, {"code": error.code, **facts}, is_error=True)

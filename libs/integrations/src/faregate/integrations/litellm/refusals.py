@@ -13,7 +13,7 @@ __all__ = ["never_retry", "refusal_of", "with_retries_inside"]
 def refusal_of(error: FaregateError) -> Exception:
     """Return the error that the proxy answers a refused request with."""
     facts = {name: str(value) for name, value in error.facts.items()}
-    detail = {"error": error.detail, "code": error.code, **facts}
+    detail = {"error": error.public_detail, "code": error.code, **facts}
     made: Exception = framework("fastapi", "litellm").HTTPException(status_of(error), detail)
     return made
 

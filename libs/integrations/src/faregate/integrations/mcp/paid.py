@@ -48,7 +48,7 @@ def paid(
             try:
                 use = await charging.open(named, metadata={"tool": tool.__name__})
             except FaregateError as error:
-                raise refusal(error.detail) from error
+                raise refusal(error.public_detail) from error
             made = await use.around(lambda: _called(tool, *arguments, **named))
             await use.finish()
             return made
