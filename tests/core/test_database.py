@@ -39,6 +39,24 @@ async def table(database: Database) -> Database:
     return database
 
 
+@pytest.fixture
+async def holder(database_url: str, table: Database) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection whose transaction has locked the first row."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("begin; select 1 from public.t where id = 1 for update")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def impatient(database_url: str) -> AsyncGenerator[Database]:
+    """A database whose transactions wait for a lock for a twentieth of a second."""
+    database = Database(database_url, lock_timeout_seconds=0.05)
+    await database.open()
+    yield database
+    await database.close()
+
+
 async def _numbers(database: Database) -> dict[int, int]:
     async with database.transaction(read_only=True) as session:
         return {row.id: row.n for row in await database.rows(session, "select id, n from public.t")}
@@ -147,12 +165,9 @@ async def test_a_deadlock_victim_is_retried(table: Database) -> None:
     assert tries == 3
 
 
-async def test_a_lock_time_out_is_retried_until_the_lock_is_free(database_url: str, table: Database) -> None:
-    impatient = Database(database_url, lock_timeout_seconds=0.05)
-    await impatient.open()
-    holder = await asyncpg.connect(database_url)
-    await holder.execute("begin; select 1 from public.t where id = 1 for update")
-
+async def test_a_lock_time_out_is_retried_until_the_lock_is_free(
+    table: Database, impatient: Database, holder: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
     async def work(session: AsyncSession) -> None:
         await impatient.rows(session, "select 1")
         await impatient.rows(session, "update public.t set n = 9 where id = 1")
@@ -161,8 +176,6 @@ async def test_a_lock_time_out_is_retried_until_the_lock_is_free(database_url: s
     await asyncio.sleep(0.2)
     await holder.execute("commit")
     await trying
-    await holder.close()
-    await impatient.close()
 
     assert (await _numbers(table))[1] == 9
 
@@ -181,15 +194,11 @@ async def test_attempts_are_bounded(database: Database) -> None:
     assert tries == 3
 
 
+@pytest.mark.usefixtures("holder")
 @pytest.mark.parametrize("by", ["run", "run_briefly", "transaction"])
 async def test_rows_that_stay_locked_are_reported_with_what_keeps_them(
-    database_url: str, table: Database, by: str
+    table: Database, impatient: Database, by: str
 ) -> None:
-    impatient = Database(database_url, lock_timeout_seconds=0.05)
-    await impatient.open()
-    holder = await asyncpg.connect(database_url)
-    await holder.execute("begin; select 1 from public.t where id = 1 for update")
-
     async def work(session: AsyncSession) -> None:
         await impatient.rows(session, "update public.t set n = 9 where id = 1")
 
@@ -200,8 +209,6 @@ async def test_rows_that_stay_locked_are_reported_with_what_keeps_them(
     transact = once if by == "transaction" else getattr(impatient, by)
     with pytest.raises(DatabaseBusyError, match=r"other transactions keep rows locked.*pg_blocking_pids") as refused:
         await transact(work)
-    await holder.close()
-    await impatient.close()
 
     assert refused.value.sqlstate == "55P03"
     assert "pg_blocking_pids" not in refused.value.public_detail
@@ -226,12 +233,8 @@ async def test_a_statement_that_takes_too_long_is_reported_and_not_tried_again(d
 
 
 async def test_a_lock_time_out_within_a_joined_transaction_repeats_the_whole(
-    database_url: str, table: Database
+    table: Database, impatient: Database, holder: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    impatient = Database(database_url, lock_timeout_seconds=0.05)
-    await impatient.open()
-    holder = await asyncpg.connect(database_url)
-    await holder.execute("begin; select 1 from public.t where id = 1 for update")
     tries = 0
 
     async def inner(session: AsyncSession) -> None:
@@ -246,8 +249,6 @@ async def test_a_lock_time_out_within_a_joined_transaction_repeats_the_whole(
         await impatient.run(inner)
 
     await impatient.run_joined(outer)
-    await holder.close()
-    await impatient.close()
 
     assert tries == 3
     assert await _numbers(table) == {1: 1, 2: 1}

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from faregate.core.messaging.interfaces import OutgoingMessage
 from faregate.credit.proof.verify import Verifier
 from faregate.wire import exact_json
@@ -23,8 +25,10 @@ async def _until_balance(gateway: Gateway, user: str, balance: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_one_locked_wallet_delays_its_own_settlements_only(database_url: str) -> None:
-    """The worker stays; the settlements of the locked wallet are tried again later, and each is charged once."""
+async def test_one_locked_wallet_delays_its_own_settlements_only(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The worker stays, and says what to look for; the settlements of the locked wallet are tried again later, and each is charged once."""
     settings = settings_for(database_url, db_lock_timeout_seconds=0.05)
     async with open_gateway(settings) as gateway:
         await gateway.feature("chat", strategy="fixed", parameters={"credits": 2})
@@ -36,10 +40,13 @@ async def test_one_locked_wallet_delays_its_own_settlements_only(database_url: s
             await transport.publish(SETTLE_MULTIMODEL_QUEUE, messages)
             async with running_worker(settings):
                 await _until_balance(gateway, "bela", 100 - 2 * USES)
+        told = [line for line in capsys.readouterr().out.splitlines() if "database_busy" in line]
         async with gateway.database.transaction() as session:
             await gateway.database.rows(session, "update faregate.message set available_at = now()")
         async with running_worker(settings):
             await _until_balance(gateway, "ada", 100 - 2 * USES)
 
+        assert told
+        assert all("pg_blocking_pids" in line for line in told)
         assert [letter async for letter in transport.dead_letters()] == []
         assert (await Verifier(gateway.database).verify()).drifts == ()

@@ -46,7 +46,8 @@ async def isolate_failures(
         try:
             return await run(those, transact)
         except DatabaseBusyError as error:
-            log.warning("batch_divided", items=len(those), reason=error.detail)
+            if transact == database.run:  # once for a batch
+                log.warning("database_busy", items=len(those), reason=error.detail)
             transact = database.run_briefly
             raise
 
